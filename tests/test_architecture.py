@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "files": {"abandoned", "errors", "containment", "real_paths", "sharing"},
     "file_locks": {"errors", "files", "sharing"},
     "abandoned": set(),
+    "file_copy": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
     "project": {"errors", "files", "containment", "real_paths"},
@@ -71,6 +72,7 @@ MAY_IMPORT = {
     },
     "run": {
         "errors",
+        "file_copy",
         "files",
         "git",
         "containment",
@@ -95,6 +97,7 @@ MAY_IMPORT = {
     },
     "storage": {
         "errors",
+        "file_copy",
         "file_locks",
         "files",
         "formats",

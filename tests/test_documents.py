@@ -498,8 +498,13 @@ def test_a_repository_is_set_up_and_the_changes_are_undone(first_steps: Path) ->
 def test_commands_run_in_parallel_and_for_each_value_of_a_matrix(
     tmp_path: Path, first_steps: Path
 ) -> None:
-    several, matrix, *_ = blocks("how-to/parallel.md", "sh")
+    several, isolated, restored, matrix, *_ = blocks("how-to/parallel.md", "sh")
     run_lines(several, first_steps)
+    run, table = run_lines(isolated, first_steps)
+    assert f"To bring one into the project: {restored.replace('3', '4')}" in run.stderr
+    assert "least" in table.stdout
+    (done,) = run_lines(restored, first_steps)
+    assert "restored from the local cache" in done.stderr
     done = run_lines(matrix, first_steps)[-1]
     assert done.stderr.endswith("ran 3, skipped 0\n")
     text = (first_steps / "project.lock").read_text()

@@ -186,7 +186,8 @@ class CommandContext:
         """Keep other processes from what `claims` say until the block ends, and tell them what the
         user typed; see `project_lock`. The project may then be written where the user allowed it.
 
-        Brings back the outputs that killed runs had set aside.
+        Brings back the outputs that killed runs had set aside, and removes their copies of the
+        project.
         """
 
         from git_spacy.state.run_lock import project_lock

@@ -233,7 +233,8 @@ def _all_runs(
             (RecordedRun(record, id), is_reachable)
             for id, lines in finder.stream_notes(selected)
             for record in parse_lines(lines)
-            if record.project in folders
+            # the outputs of an isolated run were never in the project
+            if record.project in folders and not record.isolated
         ]
         runs += sorted(found, key=lambda item: item[0].record.time, reverse=True)
     return runs

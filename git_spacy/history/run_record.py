@@ -52,7 +52,8 @@ class RunRecord(NamedTuple):
     tracked files differed from it, outputs and the lock excluded; `vars` the overridden variables;
     `versions` those of python, spacy and git-spacy; `metrics` the numbers in each small JSON
     output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
-    for outputs restored from `source`. `links` are the ids that other tools gave to the run.
+    for outputs restored from `source`. `links` are the ids that other tools gave to the run. A run
+    is `isolated` if it was in a copy of the project, so that its outputs were never in the project.
     """
 
     time: str
@@ -71,6 +72,7 @@ class RunRecord(NamedTuple):
     metrics: Mapping[str, Mapping[str, float]] = {}
     source: str = ""
     links: Mapping[str, str] = {}
+    isolated: bool = False
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -106,7 +108,7 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    for name in ("source", "links"):
+    for name in ("source", "links", "isolated"):
         if not document[name]:  # as in lines older than this key
             del document[name]
     document["deps"] = [_plain(file) for file in record.deps]
@@ -145,6 +147,7 @@ def _record(document: dict[str, Any]) -> RunRecord:
         outs=tuple(map(_file, _list(document["outs"]))),
         how=how,
         source=formats.line(document.get("source", "")),
+        isolated=document.get("isolated", False) is True,
         seconds=_seconds(document.get("seconds", 0.0)),
         exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),

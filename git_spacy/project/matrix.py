@@ -118,10 +118,59 @@ class Variants:
         }
 
 
+class MatrixCell(NamedTuple):
+    """One combination of values, as typed, by full variable name, and the commands with it."""
+
+    values: Mapping[str, str]
+    commands: tuple[Command, ...]
+
+
+class Matrix(NamedTuple):
+    """The commands that were selected, once per combination of values.
+
+    `variables` are all variables of the project, in its order; `used` has those of each command.
+    """
+
+    base_project: Project
+    variables: tuple[str, ...]
+    used: Mapping[str, Collection[str]]
+    cells: tuple[MatrixCell, ...]
+
+    def variant(self, cell: MatrixCell, command: Command) -> Command:
+        """Return a command of `cell` as a variant, or as it is if project.yml defines it so."""
+
+        relevant = _relevant_values(cell.values, self.variables, self.used[command.name])
+        return _variant(command, relevant, self.base_project)
+
+    def variants(self) -> tuple[Command, ...]:
+        """Return the commands of all cells, each once."""
+
+        found = [self.variant(cell, command) for cell in self.cells for command in cell.commands]
+        return tuple({command.name: command for command in found}.values())
+
+    def named_variant(
+        self, cell: MatrixCell, command: Command, variables: Collection[str]
+    ) -> Command:
+        """Return a command of `cell` as a variant with the values of `variables` in its name."""
+
+        return _named(command, _relevant_values(cell.values, self.variables, variables))
+
+
 def expand_matrix(
     data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], select: CommandSelector
 ) -> tuple[Command, ...]:
     """Return the commands that `select` picks, once per combination of values that affects them.
+
+    Raises as `read_matrix` does.
+    """
+
+    return read_matrix(data, overrides, axes, select).variants()
+
+
+def read_matrix(
+    data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], select: CommandSelector
+) -> Matrix:
+    """Return the commands that `select` picks, for each combination of values.
 
     A combination that gives a command as project.yml defines it yields that command itself, not a
     variant. Raises InvalidInput, also for a variable that none of them uses, or Refused.
@@ -139,15 +188,13 @@ def expand_matrix(
         )
     used = _used_variables(base_project, usage)
     _refuse_unused(names, [command.name for command in select(base_project)], used)
-    found: dict[str, Command] = {}
+    cells = []
     for values in itertools.product(*(axis.values for axis in axes)):
         typed = dict(zip(names, values, strict=True))
         parsed = {name: parse_override(value) for name, value in typed.items()}
-        for command in select(loader.parse(data, {**overrides, **parsed}).project):
-            relevant = _relevant_values(typed, variables, used[command.name])
-            variant = _variant(command, relevant, base_project)
-            found[variant.name] = variant
-    return tuple(found.values())
+        commands = select(loader.parse(data, {**overrides, **parsed}).project)
+        cells.append(MatrixCell(typed, tuple(commands)))
+    return Matrix(base_project, tuple(variables), used, tuple(cells))
 
 
 def _refuse_unused(
@@ -243,6 +290,10 @@ def _relevant_values(
 def _variant(command: Command, values: Mapping[str, str], base_project: Project) -> Command:
     if not values or _is_same(command, base_project.command(command.name)):
         return command
+    return _named(command, values)
+
+
+def _named(command: Command, values: Mapping[str, str]) -> Command:
     words = [command.name]
     for name, value in values.items():
         words += [f"--{name}", value]

@@ -8,7 +8,8 @@ with its own; otherwise it keeps the order in which they were named.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
@@ -21,11 +22,20 @@ class RunPlan(NamedTuple):
     """Commands in an order in which they may run.
 
     `after` has, for each command, the indices of the commands that must have finished before it
-    starts. They are all lower than its own.
+    starts. They are all lower than its own. The commands in `isolated`, by name, run in a copy of
+    the project, since their outputs would replace each other; it has the names of the isolated
+    commands that each depends on.
     """
 
     commands: tuple[Command, ...]
     after: tuple[frozenset[int], ...]
+    isolated: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    @property
+    def in_project(self) -> tuple[Command, ...]:
+        """The commands that run in the project itself."""
+
+        return tuple(command for command in self.commands if command.name not in self.isolated)
 
 
 def sequential_plan(commands: Sequence[Command]) -> RunPlan:
@@ -125,7 +135,7 @@ def _two_producers(first: Command, others: Sequence[Command], path: ProjectPath)
 
     second = others[0]
     message = f"'{first.name}' and '{second.name}' both produce '{path}'"
-    if not (first.variant_of or second.variant_of):
+    if (first.variant_of or first.name) != (second.variant_of or second.name):
         hint = "give each its own output, or run them one at a time"
         return Diagnostic(message, hint, "project.yml", second.line)
     variables = _differing_variables([first, *others])

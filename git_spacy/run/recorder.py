@@ -6,6 +6,7 @@ does not fail the run: it is reported once, as a warning.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,15 +105,15 @@ class Recorder:
 
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
-        exit: int = 0, how: How = "run", source: str = "",
+        exit: int = 0, how: How = "run", source: str = "", tree: Path | None = None,
     ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
-        `inputs` and written the outputs `outs`. Return the record, or None if that failed."""
+        `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it. Return
+        the record, or None if that failed."""
 
         if pending.base is None:
             return None
         record = None
-        overridden = {**self._overrides, **variant_variables(command)}
         seconds = round(time.monotonic() - pending.clock_started, 3) if how == "run" else 0.0
         try:
             repository = Repository.discover(self._root)
@@ -129,10 +130,11 @@ class Recorder:
                 exit=exit,
                 tree=pending.base.tree,
                 dirty=pending.base.dirty,
-                vars={_plain_name(name): _redacted(value) for name, value in overridden.items()},
+                vars=self.variables(command),
                 versions=versions(self._python),
-                metrics=dict(self._metrics(command, outs)),
+                metrics=dict(self._metrics(command, outs, tree or self._root)),
                 links=take_links(pending.links),
+                isolated=tree is not None,
             )
             run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:
@@ -151,14 +153,20 @@ class Recorder:
             self._warn_failure(error)
         self._flushed = time.monotonic()
 
+    def variables(self, command: Command) -> dict[str, Any]:
+        """Return the overridden variables of a run of `command`, as its record has them."""
+
+        overridden = {**self._overrides, **variant_variables(command)}
+        return {_plain_name(name): _redacted(value) for name, value in overridden.items()}
+
     def _metrics(
-        self, command: Command, outs: Observed
+        self, command: Command, outs: Observed, root: Path
     ) -> Iterable[tuple[str, Mapping[str, float]]]:
         for path in metric_files(command, self._metric_patterns):
             state = outs.get(path.normal)
             if state is None or state.names:
                 continue
-            if metrics := metrics_in(self._root, path.normal):
+            if metrics := metrics_in(root, path.normal):
                 yield path.text, metrics
 
     def _warn_failure(self, error: GitSpacyError | OSError) -> None:
@@ -186,6 +194,12 @@ def _recorded_files(paths: Iterable[ProjectPath], observed: Observed) -> tuple[R
         else RecordedFile(path.text, None, None)
         for path, state in states
     )
+
+
+def plain_variables(variables: Mapping[str, Any]) -> str:
+    """Return a text that two sets of variables share if they are equal."""
+
+    return json.dumps(variables, sort_keys=True)
 
 
 def _plain_name(name: str) -> str:

@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy import interrupts
 from git_spacy.errors import (
     CheckFailed,
-    Diagnostic,
     ExternalError,
     GitSpacyError,
     Interrupted,
@@ -64,6 +63,9 @@ from git_spacy.state.set_aside import SetAside
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
+if TYPE_CHECKING:
+    from git_spacy.run.variant_runs import VariantRuns
+
 
 class RunOutcome(NamedTuple):
     """The names of the commands that ran (or would run, in a dry run), were skipped, were restored,
@@ -94,7 +96,7 @@ class RunContext(NamedTuple):
     `show_running` is called with the names of the commands that run, and of those that have not
     started, before each wait for them.
     With `keep_outputs`, scripts find the outputs of their earlier runs. `logs` are the logs of the
-    run, which also take part in `report`.
+    run, which also take part in `report`. `variants` run in copies of the project.
     """
 
     project: Project
@@ -114,6 +116,7 @@ class RunContext(NamedTuple):
     show_running: Callable[[Collection[str], Collection[str]], None] = lambda *_: None
     keep_outputs: bool = False
     logs: RunLogs | None = None
+    variants: VariantRuns | None = None
 
     def record_result(
         self, command: Command, observed: Observed, before: Collection[str] = ()
@@ -171,6 +174,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
             raise
         finally:
             context.executor.close()
+            if context.variants:
+                context.variants.close()
             context.stats.save()
             if context.logs:
                 context.logs.close()
@@ -232,7 +237,8 @@ class _Scheduler:
             try:
                 self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
-                self._previous_outputs.failed(command, running.aside, running.before)
+                if not self._is_isolated(command):
+                    self._previous_outputs.failed(command, running.aside, running.before)
                 self._fail(command, error)
             else:
                 self._ran.append(command.name)
@@ -269,6 +275,9 @@ class _Scheduler:
             except (CheckFailed, ScriptFailed, InvalidInput) as error:
                 self._fail(command, error)
 
+    def _is_isolated(self, command: Command) -> bool:
+        return self._context.variants is not None and command.name in self._context.variants
+
     def _start(self, number: int, command: Command) -> None:
         context = self._context
         verdict, before = judge(command, context)
@@ -281,6 +290,9 @@ class _Scheduler:
             )
         if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
             raise CheckFailed.from_problems(refusals.wrong_assets(command, wrong))
+        if self._is_isolated(command):
+            self._start_isolated(number, command, verdict, before)
+            return
         if not verdict.must_run and not is_forced:
             if verdict.entry:
                 refresh_entry(command, verdict.entry, before, context.lock, context.stats)
@@ -300,13 +312,7 @@ class _Scheduler:
                 running = _RunningCommand(number, before, pending, 0.0)
                 self._record_restored(command, running, source, reasons)
                 return
-        if not self._has_checked_requirements:
-            self._has_checked_requirements = True
-            for unmet in unmet_requirements(context.project, context.root, context.python):
-                context.report(unmet)
-        reasons = _displayed_reasons(verdict, (), is_forced)
-        context.report(CommandStarted(command.name, reasons, False))
-        _warn_of_unset_variables(command, context)
+        self._report_start(command, verdict)
         environ = process_environment(context.python, context.environ)
         pending = context.recorder.begin() if context.recorder else None
         if pending:
@@ -321,12 +327,58 @@ class _Scheduler:
         self._previous_outputs.prepare(command)
         context.executor.start(job)
 
+    def _report_start(self, command: Command, verdict: Verdict) -> None:
+        """Report that a command starts, and what could keep it from succeeding."""
+
+        context = self._context
+        if not self._has_checked_requirements:
+            self._has_checked_requirements = True
+            for unmet in unmet_requirements(context.project, context.root, context.python):
+                context.report(unmet)
+        reasons = _displayed_reasons(verdict, (), command.name in context.force)
+        context.report(CommandStarted(command.name, reasons, False))
+        _warn_of_unset_variables(command, context)
+
+    def _start_isolated(
+        self, number: int, command: Command, verdict: Verdict, before: Observed
+    ) -> None:
+        """Start a variant in a copy of the project, unless its outputs are in the cache."""
+
+        context, variants = self._context, self._context.variants
+        assert variants
+        is_forced = command.name in context.force
+        if not verdict.must_run and not is_forced:
+            context.report(CommandSkipped(command.name))
+            self._skipped.append(command.name)
+            self._mark_done(number)
+            return
+        pending = context.recorder.begin() if context.recorder else None
+        may_restore = verdict.state != "always_runs" and not is_forced
+        if may_restore and (source := variants.restore(command, before, context, pending)):
+            reasons = _displayed_reasons(verdict, (), False)
+            context.report(CommandRestored(command.name, reasons, source))
+            self._restored.append(command.name)
+            self._mark_done(number)
+            return
+        self._report_start(command, verdict)
+        job = variants.job(command, before, context, pending)
+        self._running[command.name] = _RunningCommand(number, before, pending, time.monotonic())
+        context.executor.start(job)
+
     def _finish(self, result: JobResult, running: _RunningCommand) -> None:
         """Record the result of a job. Raises its failure, or CheckFailed for a missing output."""
 
         command, context = result.command, self._context
         if result.failure:
             raise result.failure
+        if context.variants and command.name in context.variants:
+            record = context.variants.finish(
+                result, running.before, context, running.pending_record
+            )
+            if record and context.logs:
+                context.logs.recorded(command, record)
+            context.report(CommandFinished(command.name, time.monotonic() - running.started))
+            return
         if result.code:
             _write_record(running, command, running.before, {}, context, result.code)
             raise script_failure(command, result)
@@ -399,7 +451,8 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     warn_of_stale_producers = _stale_producers(commands, context, graph)
     for command in commands:
         verdict, _ = judge(command, context)
-        remade = _remade_dependencies(command, ran)
+        seen = [c for c in ran if not context.variants or context.variants.sees(command, c)]
+        remade = _remade_dependencies(command, seen)
         missing = [path for path in verdict.missing if not _covers(remade, path)]
         is_forced = command.name in context.force
         if missing and (verdict.must_run or is_forced or remade):
@@ -424,48 +477,11 @@ def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
     return RunOutcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
 
 
-def record_existing(commands: Sequence[Command], context: RunContext) -> None:
-    """Record the existing outputs of `commands` in the lock and the run history.
-
-    Raises CheckFailed, and records nothing, if a dependency or an output is missing; InvalidInput
-    for paths without a value.
-    """
-
-    refusals.require_values(commands)
-    observed = {c.name: context.stats.fingerprints(c.deps + c.produced) for c in commands}
-    problems = [
-        Diagnostic(
-            f"cannot record '{command.name}': '{path}' is missing",
-            f"git spacy run {command.name}",
-            "project.yml",
-            command.line,
-        )
-        for command in commands
-        for path in command.deps + command.produced
-        if observed[command.name][path.normal] is None or context.stats.not_checked_out(path.normal)
-    ]
-    if problems:
-        raise CheckFailed.from_problems(problems)
-    for command in commands:
-        pending = context.recorder.begin() if context.recorder else None
-        states = observed[command.name]
-        entry = context.lock.entries.get(command.name)
-        known = {(out.path, out.md5) for out in entry.outs} if entry else set()
-        context.record_result(command, states)
-        for path in command.produced:
-            now = states[path.normal]
-            if now and (path.text, now.digest) not in known:
-                context.stats.remember_from_hand(path.normal, now)
-        if context.recorder and pending:
-            context.recorder.end(pending, command, states, states, how="record")
-    context.stats.save()
-    if context.recorder:
-        context.recorder.flush()
-
-
 def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
     """Judge a command by the present state of its files; return the verdict and that state."""
 
+    if context.variants and command.name in context.variants:
+        return context.variants.judge(command, context)
     entries = context.lock.entries
     return worktree_status.judge(context.project, command, entries, context.stats, context.environ)
 

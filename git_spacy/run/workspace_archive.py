@@ -54,11 +54,11 @@ def workspace_files(project: Project, command: Command, root: Path) -> list[str]
                 line=command.line,
             )
     outputs = {path.normal for other in project.commands for path in other.produced}
-    names = {name for name in _versioned_files(root) if outputs.isdisjoint(_with_parents(name))}
+    names = {name for name in versioned_files(root) if outputs.isdisjoint(_with_parents(name))}
     # what is still there of the command's own outputs was not set aside, so that it can read them
     for path in command.deps + command.produced:
-        names |= set(_walk(root, path.normal))
-    return sorted(name for name in names if _is_packable(root, name))
+        names |= set(walk(root, path.normal))
+    return sorted(name for name in names if is_packable(root, name))
 
 
 class ArchiveContent(NamedTuple):
@@ -104,12 +104,12 @@ def _archive_folders(project: Project, command: Command, root: Path) -> list[str
     return sorted(existing | {path.normal for path in project.directories})
 
 
-def _versioned_files(root: Path) -> Iterator[str]:
+def versioned_files(root: Path) -> Iterator[str]:
     """Yield the files that Git tracks or does not ignore; without Git, all that are not hidden."""
 
     repository = Repository.discover(Path(os.path.realpath(root)))
     if repository is None or repository.top is None or not process.available():
-        yield from (name for name in _walk(root, "") if not name.startswith("."))
+        yield from (name for name in walk(root, "") if not name.startswith("."))
         return
     prefix = os.path.relpath(os.path.realpath(root), os.path.realpath(repository.top))
     pathspecs = () if prefix == "." else (f":(top,literal){prefix}",)
@@ -134,7 +134,7 @@ def _in_virtualenv(root: Path, name: str, cache: dict[str, bool]) -> bool:
     return cache[folder]
 
 
-def _walk(root: Path, name: str) -> Iterator[str]:
+def walk(root: Path, name: str) -> Iterator[str]:
     """Yield the files and links at or below `name`, except in .git and virtual environments."""
 
     if name and (os.path.islink(root / name) or not os.path.isdir(root / name)):
@@ -153,7 +153,7 @@ def _walk(root: Path, name: str) -> Iterator[str]:
         yield from (os.path.normpath(os.path.join(prefix, child)) for child in (*names, *links))
 
 
-def _is_packable(root: Path, name: str) -> bool:
+def is_packable(root: Path, name: str) -> bool:
     """Return whether `name` is a file, or a link that points into the project."""
 
     path = root / name

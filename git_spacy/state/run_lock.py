@@ -29,6 +29,7 @@ from git_spacy.files import is_alive
 from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state.variant_folder import abandoned_folders, remove_variant_folders
 
 _OUTER_RUNS = "GIT_SPACY_RUN"
 """Environment variable of scripts: the ids of the runs that started them."""
@@ -116,7 +117,7 @@ class Registration:
 
     def __init__(self, root: Path, id: str, holder: LockHolder, file: FileLock) -> None:
         self._root = root
-        self._id = id
+        self.id = id
         self._holder = holder
         self._file = file
 
@@ -144,7 +145,7 @@ class Registration:
     def child_env(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return `environ` for scripts that this process starts."""
 
-        return {**environ, _OUTER_RUNS: ":".join((*_outer_runs(environ), self._id))}
+        return {**environ, _OUTER_RUNS: ":".join((*_outer_runs(environ), self.id))}
 
 
 def clock(seconds: float) -> str:
@@ -200,7 +201,7 @@ def project_lock(
 
     Calls `waiting` with a message before it waits for a process with conflicting claims; raises
     Busy instead if `wait` is false. Before it is registered, calls `recover` with the names of the
-    commands of others that may run now.
+    commands of others that may run now. Removes the copies of the project that killed runs left.
     """
 
     id, outer = secrets.token_hex(8), _outer_runs(environ)
@@ -220,6 +221,7 @@ def project_lock(
                     registration = stack.enter_context(_registered(root, id, holder))
                 if conflict is None:
                     _recover(others, recover)
+                    abandoned = abandoned_folders(root, {id, *others})
                     registration.enter(holder._replace(claims=tuple(claims), is_waiting=False))
                     break
                 registration.enter(holder)
@@ -228,6 +230,7 @@ def project_lock(
             if shown != (shown := (conflict.id, conflict.claim.name)):
                 waiting(_wait_message(root, conflict))
             time.sleep(_POLL_SECONDS)
+        remove_variant_folders(abandoned)
         yield registration
 
 

@@ -7,7 +7,6 @@ the outputs of earlier runs. Every file is written atomically, and damaged files
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,10 +16,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import InvalidInput, LocalFailure
+from git_spacy.file_copy import copy_content
 from git_spacy.file_locks import file_lock
 from git_spacy.files import Staging, create, flush, write_atomic
 from git_spacy.git.repository import Repository
@@ -36,7 +36,6 @@ from git_spacy.storage.cached_tree import (
 from git_spacy.storage.output_layout import OutputLayout, path_key
 
 _CHUNK = 1 << 20
-_CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until they are written
 _MOST_RESULTS = 16  # of one command with the same input: training is not deterministic
 _TEMPORARY = "tmp-"
 
@@ -87,6 +86,12 @@ class CacheStore:
         return cls(home / "store", link=link)
 
     # Outputs.
+
+    def has(self, digest: str, names: str) -> bool:
+        """Return whether the output with this md5 and these file names can be restored. Only files
+        that were modified since their last use are read."""
+
+        return any(self._is_complete(tree, verify=False) for tree in self._trees(digest, names))
 
     def has_intact(self, known: Fingerprint) -> bool:
         """Return whether the output is present and all its files, which are read, are intact."""
@@ -254,8 +259,7 @@ class CacheStore:
                 os.link(source, target)
                 return
         with open(source, "rb") as read, create(target) as write:
-            if not _clone(read, write):
-                shutil.copyfileobj(read, write, _CHUNK)
+            copy_content(read, write)
 
     # Results.
 
@@ -430,14 +434,6 @@ def _sha256(path: Path, second_hasher: Any = None) -> str:
             if second_hasher is not None:
                 second_hasher.update(buffer[:count])
     return hasher.hexdigest()
-
-
-def _clone(source: BinaryIO, target: BinaryIO) -> bool:
-    try:
-        fcntl.ioctl(target.fileno(), _CLONE, source.fileno())
-    except OSError:
-        return False
-    return True
 
 
 def _umask() -> int:

@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from copy import copy
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +56,26 @@ class RunCache:
         self._environ = environ
         self._warn = warn
         self._warned = False
-        self._records: dict[str, list[RunRecord]] | None = None
+        self._records = cache(partial(_successful_runs, root))
+
+    def in_folder(self, folder: Path) -> RunCache:
+        """Return the same cache for outputs in `folder`, a copy of the project."""
+
+        other = copy(self)
+        other._root = folder
+        return other
+
+    def has(self, outs: Iterable[Fingerprint]) -> bool:
+        """Return whether all these outputs can be restored from this machine."""
+
+        return all(self._source.store.has(out.digest, out.names) for out in outs)
+
+    def restore_outputs(self, command: Command, deps: Observed, outs: Observed) -> bool:
+        """Restore exactly the outputs `outs`, which `command` produced from `deps`, all or none."""
+
+        found = tuple((path.text, outs[path.normal]) for path in command.produced)
+        listed = tuple((text, out.digest, out.names) for text, out in found if out)
+        return self._restore_result(command, deps, CachedResult(listed)) is not None
 
     def save(
         self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
@@ -124,19 +145,11 @@ class RunCache:
                 yield result
 
     def _from_records(self, command: Command, deps: Observed) -> Iterable[CachedResult]:
-        if self._records is None:
-            self._records = {}
-            try:
-                for record in run_history.all_records(self._root):
-                    if record.exit == 0:
-                        self._records.setdefault(record.command, []).append(record)
-            except (GitSpacyError, OSError):
-                pass  # without a repository there are no run records
         read = {path.text: deps[path.normal] for path in command.deps}
         name = command.variant_of or command.name
         matching = [
             record
-            for record in self._records.get(name, ())
+            for record in self._records().get(name, ())
             if record.script == command.script
             and {file.path: (file.md5, file.names) for file in record.deps}
             == {text: (now.digest, now.names) if now else (None, "") for text, now in read.items()}
@@ -192,6 +205,17 @@ class RunCache:
         if not self._warned:
             self._warned = True
             self._warn(problem)
+
+
+def _successful_runs(root: Path) -> Mapping[str, list[RunRecord]]:
+    """Return the records of successful runs by command; none without a repository."""
+
+    found: dict[str, list[RunRecord]] = {}
+    with suppress(GitSpacyError, OSError):
+        for record in run_history.all_records(root):
+            if record.exit == 0:
+                found.setdefault(record.command, []).append(record)
+    return found
 
 
 def stage_output(

@@ -354,13 +354,17 @@ commands:
     assert not (root / "corpus").exists()
 
 
-def test_a_matrix_whose_variants_share_an_output_is_refused(tmp_path: Path, spacy: Spacy) -> None:
-    root = project(tmp_path / "p", json.dumps(MATRIX), {"work.py": WORK})
+def test_two_commands_of_a_matrix_that_share_an_output_are_refused(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    other = {"name": "other", "script": ["true"], "outputs": ["model/${vars.seed}"]}
+    document = {**MATRIX, "commands": [*MATRIX["commands"], other]}
+    root = project(tmp_path / "p", json.dumps(document), {"work.py": WORK})
     before = snapshot(root)
-    done = spacy("run", "train", "--matrix", "lr=1,2", cwd=root)
+    done = spacy("run", "train", "other", "--matrix", "lr=1,2", cwd=root)
     assert done.code == 2
-    assert "both produce 'model/0': one would overwrite the other" in done.err
-    assert "where the script writes it: 'model/${vars.lr}/0'" in done.err
+    assert "'other' and 'train --vars.lr 1' both produce 'model/0'\n" in done.err
+    assert "hint: give each its own output" in done.err
     assert snapshot(root) == before
     done = spacy("run", "train", "--matrix", "sead=1", cwd=root)
     assert (done.code, "did you mean 'seed'?" in done.err) == (2, True)

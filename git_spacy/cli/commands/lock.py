@@ -77,7 +77,7 @@ def record(context: CommandContext, names: tuple[str, ...]) -> None:
     without running anything."""
 
     from git_spacy.project import graph, matrix
-    from git_spacy.run.scheduler import record_existing
+    from git_spacy.run.record_existing import record_existing
     from git_spacy.state.run_lock import claim_files
 
     context, names = context.split_project_dir(names)

@@ -15,7 +15,7 @@ from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import InvalidInput, Refused
-from git_spacy.project import graph, loader, matrix, plan
+from git_spacy.project import graph, loader, matrix, matrix_plan, plan
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.permission import require_all_writable, written_by_commands
@@ -105,9 +105,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         output.result("\n\n".join(help_of(context.project, name) for name in names))
         return
     request = _RunRequest(names, **options)
-    commands = _select_commands(context, request)
-    jobs = _count_jobs(context, request, commands)
-    planned = _plan_run(commands, request, jobs)
+    planned, jobs = _plan_run(context, request)
     _require_permission(context, request, planned)
     if request.dry:
         context.recover_outputs()
@@ -122,6 +120,8 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         _show_what_to_commit(context, planned)
         _show_changed_metrics(context, planned, outcome, started)
         _show_what_dvc_misses(context, outcome)
+    if planned.isolated and not request.dry:
+        _show_variant_hints(context, planned, outcome)
     if error := outcome.error():
         raise error
 
@@ -159,18 +159,28 @@ def _check_names(project: Project, names: tuple[str, ...]) -> None:
     graph.expand_names(project, names)
 
 
-def _select_commands(context: CommandContext, request: _RunRequest) -> tuple[Command, ...]:
-    """Return the commands to run: variants of them for a matrix, or for overrides that project.lock
-    has entries for."""
+def _plan_run(context: CommandContext, request: _RunRequest) -> tuple[plan.RunPlan, int]:
+    """Return the plan, and how many commands may run at a time.
+
+    Commands run in the given order if they run one by one and the first failure ends the run, else
+    ordered by dependencies. For a matrix, and for overrides that project.lock has entries for,
+    these are variants.
+    """
 
     def select(project: Project) -> tuple[Command, ...]:
         commands = graph.expand_names(project, request.names)
         return plan.with_producers(project, commands) if request.upstream else commands
 
-    if not request.axes:
-        return context.as_variants(select(context.project))
-    axes = [matrix.parse_axis(axis) for axis in request.axes]
-    return matrix.expand_matrix(context.data, context.variables, axes, select)
+    if request.axes:
+        axes = [matrix.parse_axis(axis) for axis in request.axes]
+        cells = matrix.read_matrix(context.data, context.variables, axes, select)
+        planned = matrix_plan.plan_matrix(cells)
+        return planned, _count_jobs(context, request, planned.commands)
+    commands = context.as_variants(select(context.project))
+    jobs = _count_jobs(context, request, commands)
+    if request.is_alone(jobs) and not (request.upstream or request.keep_going):
+        return plan.sequential_plan(commands), jobs
+    return plan.graph_plan(commands), jobs
 
 
 def _count_jobs(
@@ -197,6 +207,11 @@ def _require_permission(
     Commands that are up to date write nothing.
     """
 
+    isolated = [command for command in planned.commands if command.name in planned.isolated]
+    if isolated:
+        from git_spacy.run.variant_trees import require_inside
+
+        require_inside(context.root, isolated)
     written = written_by_commands(context.loaded, context.root, planned.commands)
     try:
         with context.write_permission():
@@ -209,9 +224,11 @@ def _require_permission(
 def _all_up_to_date(context: CommandContext, planned: plan.RunPlan) -> bool:
     from git_spacy.check.project_status import project_status
 
-    project = matrix.with_commands(context.project, planned.commands)
+    project = matrix.with_commands(context.project, planned.in_project)
     verdicts = project_status(project, context.root, os.environ).commands
-    return all(verdicts[command.name].state == "up_to_date" for command in planned.commands)
+    return not planned.isolated and all(
+        verdicts[command.name].state == "up_to_date" for command in planned.commands
+    )
 
 
 def _lock(
@@ -223,18 +240,11 @@ def _lock(
 
     if request.dry:
         return nullcontext()
-    claims = claim_commands(context.root, planned.commands)
+    claims = [
+        claim._replace(writes=()) if claim.name in planned.isolated else claim
+        for claim in claim_commands(context.root, planned.commands)
+    ]
     return context.lock(claims, wait=not request.no_wait)
-
-
-def _plan_run(commands: tuple[Command, ...], request: _RunRequest, jobs: int) -> plan.RunPlan:
-    """Return the plan: in the given order if commands run one by one and the first failure ends the
-    run, else ordered by dependencies."""
-
-    in_order = not (request.axes or request.upstream or request.keep_going)
-    if in_order and request.is_alone(jobs):
-        return plan.sequential_plan(commands)
-    return plan.graph_plan(commands)
 
 
 def _execute(
@@ -249,7 +259,7 @@ def _execute(
     from git_spacy.cli import run_output
     from git_spacy.run.scheduler import run as run_commands
 
-    project = matrix.with_commands(context.project, planned.commands)
+    project = matrix.with_commands(context.project, planned.in_project)
     shared = context.run_context(project)._replace(
         force=_forced_names(context.project, request, planned),
         dry=request.dry,
@@ -263,8 +273,8 @@ def _execute(
     is_alone = request.dry or request.is_alone(jobs)
     if not is_alone:
         shared = _with_executor(shared, request)
-    if not request.dry:
-        shared = _with_cache(shared, context, request)
+    process = registration.id if registration else "dry run"
+    shared = _with_cache(shared, context, request, planned, process)
     style: run_output.OutputFormat = "alone" if is_alone else request.output_format
     with run_output.reporter(shared.python, style) as report:
         shared = shared._replace(report=report)
@@ -293,21 +303,35 @@ def _with_executor(shared: RunContext, request: _RunRequest) -> RunContext:
     return shared._replace(executor=get_executor(name, shared.project, request.address))
 
 
-def _with_cache(shared: RunContext, context: CommandContext, request: _RunRequest) -> RunContext:
-    """Add the cache that outputs are restored from, if the options or the settings ask for it."""
+def _with_cache(
+    shared: RunContext, context: CommandContext, request: _RunRequest, planned: plan.RunPlan,
+    process: str,
+) -> RunContext:  # fmt: skip
+    """Add the cache that outputs are restored from, if the options or the settings ask for it.
+
+    The outputs of isolated variants are kept nowhere else.
+    """
 
     from git_spacy.git.settings import boolean
+    from git_spacy.run.variant_runs import VariantRuns
+    from git_spacy.state.variant_folder import variant_folder
     from git_spacy.storage.run_cache import RunCache
 
     if request.restore is None:
         is_wanted = boolean(context.settings, "spacy.restore")
     else:
         is_wanted = request.restore
-    if not is_wanted:
+    if not planned.isolated and (request.dry or not is_wanted):
         return shared
     source = context.output_source(shared.project)
     cache = RunCache(shared.project, context.root, source, os.environ, output.diagnostic)
-    return shared._replace(cache=cache)
+    if planned.isolated:
+        folder = variant_folder(context.root, process)
+        variants = VariantRuns(
+            planned.commands, planned.isolated, cache, folder, may_restore=is_wanted
+        )
+        shared = shared._replace(variants=variants)
+    return shared._replace(cache=None if request.dry or not is_wanted else cache)
 
 
 def _wants_logs(context: CommandContext, request: _RunRequest, *, is_alone: bool) -> bool:
@@ -332,6 +356,19 @@ def _with_logs(shared: RunContext, planned: plan.RunPlan, *, is_alone: bool) -> 
     return shared._replace(report=logs, logs=logs, executor=executor)
 
 
+def _show_variant_hints(
+    context: CommandContext, planned: plan.RunPlan, outcome: RunOutcome
+) -> None:
+    """Print how to compare variants that ran in copies of the project, and how to get one."""
+
+    from git_spacy.cli.variant_hints import show_variant_hints
+    from git_spacy.git.repository import Repository
+    from git_spacy.git.settings import boolean
+
+    has_history = boolean(context.settings, "spacy.notes") and Repository.discover(context.root)
+    show_variant_hints(planned, outcome, context.variables, can_compare=bool(has_history))
+
+
 def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None:
     """Print to a terminal how to add the results to a commit; scripts know what they run."""
 
@@ -339,7 +376,7 @@ def _show_what_to_commit(context: CommandContext, planned: plan.RunPlan) -> None
         return
     from git_spacy.cli.overview import files_to_commit
 
-    project = matrix.with_commands(context.project, planned.commands)
+    project = matrix.with_commands(context.project, planned.in_project)
     if files := files_to_commit(context.root, project):
         output.message(f"project.lock has changes to commit: git add {shlex.join(files)}")
 
@@ -370,7 +407,7 @@ def _show_changed_metrics(
     from git_spacy.cli.metric_changes import changes_line
 
     names = {*outcome.ran, *outcome.restored}
-    ran = [command for command in planned.commands if command.name in names]
+    ran = [command for command in planned.in_project if command.name in names]
     if text := changes_line(context, ran, started):
         output.message(text)
 
