@@ -21,6 +21,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import worktree_status
 from git_spacy.state.hashing import Fingerprint, files_below
+from git_spacy.state.sparse import complete
 from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.tracked_paths import TrackedPaths, only_committed
 from git_spacy.storage import archive, remote_keys
@@ -125,9 +126,8 @@ class _Pull:
                     recover(self.root, path.normal)
         upstream = DependencyGraph(self.project.commands).upstream_names()
         while waiting:
-            seen = self.stats.fingerprints(
-                path for command in waiting for path in (*command.deps, *command.produced)
-            )
+            paths = (path for command in waiting for path in (*command.deps, *command.produced))
+            seen = complete(self.stats, self.stats.fingerprints(paths))
             digests = self._present_digests(seen)
             present = [command for command in waiting if _has_all(command, digests)]
             by_lock = [] if present else [c for c in waiting if self._digests_by_lock(c, digests)]
@@ -189,9 +189,8 @@ class _Pull:
         self._fetch_all(choices)
         for command, available in to_record:
             if set(available) <= set(self.fetched):
-                self.record_result(
-                    command, self.stats.fingerprints(command.deps + command.produced)
-                )
+                observed = self.stats.fingerprints(command.deps + command.produced)
+                self.record_result(command, complete(self.stats, observed))
 
     def _is_up_to_date(
         self, command: Command, hashed: str, seen: Observed, digests: Digests

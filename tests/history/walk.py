@@ -30,6 +30,7 @@ commands:
     deps: [in.txt]
     outputs: [out.txt]
 """
+PADDING = "# a comment\n" * 100
 
 
 class HistoryWalk(RuleBasedStateMachine):
@@ -120,13 +121,17 @@ class HistoryWalk(RuleBasedStateMachine):
         write(self.top, {f"other-{self.files}.txt": "x"})
         self._commit("other")
 
-    @rule(name=st.sampled_from(["project", "renamed", "deep/er"]))
-    def rename_folder(self, name: str) -> None:
+    @rule(name=st.sampled_from(["project", "renamed", "deep/er"]), rewritten=st.booleans())
+    def rename_folder(self, name: str, rewritten: bool) -> None:
         new = self.top / name
         if not new.exists():
             new.parent.mkdir(exist_ok=True)
             git(self.top, "mv", str(self.root), str(new))
             self.root = new
+            if rewritten:  # so that Git sees no rename of it
+                text = (self.root / "project.yml").read_text().removesuffix(PADDING)
+                is_padded = (self.root / "project.yml").read_text() != text
+                write(self.root, {"project.yml": text + PADDING * (not is_padded)})
             self._commit("rename")
 
     @rule(number=st.integers(0, 3), how=st.sampled_from(["merge", "squash", "pick", "rebase"]))

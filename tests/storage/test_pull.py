@@ -37,6 +37,35 @@ def test_pull_fetches_all_outputs_and_writes_the_same_lock(shared: Shared) -> No
     assert snapshot(shared.clone) == before
 
 
+def test_outputs_are_pulled_if_a_dependency_is_partly_outside_the_sparse_checkout(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = """\
+commands:
+- name: make
+  script: [sh -c 'cat data/* > out.txt']
+  deps: [data]
+  outputs: [out.txt]
+"""
+    files: dict[str, str | bytes] = {"data/a": "1", "data/b": "2", ".gitignore": "out.txt\n"}
+    made = repository(project(tmp_path / "made", text, files))
+    remote, clone = tmp_path / "remote", tmp_path / "clone"
+    git(made, "config", "spacy.remote.default.url", str(remote))
+    assert spacy("run", "make", cwd=made).code == 0
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "run")
+    git(made, "sparse-checkout", "set", "--no-cone", "/*", "!/data/b")
+    assert "pushed 1" in spacy("push", cwd=made).err, "what was made from all files"
+    git(tmp_path, "clone", "-q", "made", "clone")
+    git(clone, "config", "spacy.remote.default.url", str(remote))
+    git(clone, "sparse-checkout", "set", "--no-cone", "/*", "!/data/b")
+    assert "pulled 1" in spacy("pull", cwd=clone).err
+    assert (clone / "out.txt").read_text() == "12"
+    assert git(clone, "status", "--porcelain") == "", "project.lock has the md5 of the whole folder"
+    assert "pulled 0, skipped 1" in spacy("pull", cwd=clone).err
+    assert "make  up to date" in spacy("status", cwd=clone).out
+
+
 def push_with_other_names(shared: Shared) -> None:
     """Push the same content of `model` with other file names."""
 
