@@ -111,12 +111,15 @@ class RunFinder:
 
         return NotesReader(self._repository, self._warn, self.index.notes).separate_lines(ids)
 
-    def prepare(self, digests: Iterable[Digest]) -> None:
-        """Read what `runs` will need for these results."""
+    def prepare(self, digests: Iterable[Digest], commits: Iterable[str] = ()) -> None:
+        """Read what `runs` will need for these results, and `lines` for these commits."""
 
-        self._read(
+        candidates = (
             found.note for digest in digests for key in digest for found in self._candidates(key)
         )
+        commits = list(commits)
+        self._read([*candidates, *commits])
+        self.read_notes(commits)
 
     def runs(
         self, digest: Digest, entry: LockEntry | None = None, prefer: str = ""
@@ -297,9 +300,12 @@ class _History:
         locks = self._locks.find(list(dict.fromkeys((*ids, *parents))))
         self._locks.digests.read([id for found in locks.values() for id in found.values()])
         new = {item.commit: self._new_entries(item, locks, whole=whole) for item in batch}
-        self._finder.prepare(digest for entries in new.values() for digest in entries)
         noted = [id for id in ids if id in self._finder.index.notes]
-        self._finder.read_notes(noted)
+        digests = [digest for entries in new.values() for digest in entries]
+        first = ids[: self._is_first]
+        has_lock = self._with_lock or any(locks[ids[0]].values())
+        is_all = experiments or self._folder is None or not has_lock
+        self._finder.prepare(digests, noted if is_all else [id for id in first if id in noted])
         trees = self._bare_trees(batch, locks, set(noted), whole=whole)
         for item in batch:
             yield self._commit_runs(item, locks[item.commit], new[item.commit], trees, experiments)

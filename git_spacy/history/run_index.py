@@ -20,7 +20,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from git_spacy.git import notes, objects
 from git_spacy.git.notes import Note, is_sealed
@@ -182,20 +182,23 @@ def _without_cycle_detection() -> Iterator[None]:
 # The tables in memory, as in the file
 
 
+_Column: TypeAlias = "array[int] | memoryview"  # the latter of the file, without a copy
+
+
 class _Rows(NamedTuple):
     """Columns, sorted by key and then by the time of the run."""
 
-    keys: array[int]
-    times: array[int]
-    notes: array[int]
-    lines: array[int]
+    keys: _Column
+    times: _Column
+    notes: _Column
+    lines: _Column
 
 
 class _NoteTable(Mapping[str, Note]):
     """The notes, sorted by the ids of their commits; `read` has a 1 for those that are indexed."""
 
     def __init__(
-        self, commits: memoryview, blobs: memoryview, sizes: array[int], read: bytes, width: int
+        self, commits: memoryview, blobs: memoryview, sizes: _Column, read: bytes, width: int
     ) -> None:
         self.commits, self.blobs, self.sizes, self.read = commits, blobs, sizes, read
         self.width = width
@@ -230,7 +233,7 @@ class _NoteTable(Mapping[str, Note]):
 class _Names:
     """Which notes name which sealed ones, sorted by the ids of the sealed ones."""
 
-    def __init__(self, table: _NoteTable, sealed: memoryview, notes: array[int]) -> None:
+    def __init__(self, table: _NoteTable, sealed: memoryview, notes: _Column) -> None:
         self.sealed, self.notes = sealed, notes
         self._table = table
 
@@ -318,10 +321,8 @@ def _load(file: Path) -> RunIndex | None:
             position += size
             return data[position - size : position]
 
-        def column(kind: str, length: int) -> array[int]:
-            values = array(kind)
-            values.frombytes(take(length * values.itemsize))
-            return values
+        def column(kind: Literal["I", "Q", "q"], length: int) -> memoryview:
+            return take(length * array(kind).itemsize).cast(kind)
 
         table = _NoteTable(
             take(count * width), take(count * width), column("q", count), bytes(take(count)), width
