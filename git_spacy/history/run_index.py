@@ -9,7 +9,6 @@ only finds candidates: whoever uses it parses the record, and compares it with w
 
 from __future__ import annotations
 
-import calendar
 import gc
 import hashlib
 import json
@@ -153,16 +152,25 @@ def open_index(repository: Repository) -> RunIndex:
     """
 
     file = repository.common_dir / "spacy" / "run-index"
-    tip = notes.tip(repository)
     stored = _load(file)
-    if stored and stored.tip == tip and stored.complete:
+    if stored and stored.complete and _is_tip(repository, stored.tip):
         return stored
+    tip = notes.tip(repository)
     if not tip:
         return _assemble("", (), {}, [], [])
     with _without_cycle_detection():
         index = _update(repository, stored, tip)
     write_checked(file, _KIND, _serialize(index))
     return index
+
+
+def _is_tip(repository: Repository, id: str) -> bool:
+    """Return whether `id` is the tip of the notes, without git if the ref is in a file."""
+
+    try:
+        return (repository.common_dir / notes.REF).read_text("ascii") == f"{id}\n"
+    except (OSError, ValueError):
+        return notes.tip(repository) == id
 
 
 @contextmanager
@@ -456,6 +464,8 @@ def _facts(document: dict[str, object]) -> tuple[int, str, list[str]]:
 
     Which values are valid is checked when the record is used.
     """
+
+    import calendar
 
     record: dict[str, object] = document
     if record["v"] != 1 or not isinstance(record["project"], str):

@@ -40,7 +40,9 @@ from git_spacy.project.model import (
     ScriptSource,
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
-from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_file import PROJECT_FILE as PROJECT_FILE
+from git_spacy.project.project_file import find as find
 from git_spacy.project.source_map import SourceMap
 from git_spacy.project.unset_paths import find_unset
 from git_spacy.project.variables import (
@@ -50,8 +52,6 @@ from git_spacy.project.variables import (
     environment_names,
 )  # fmt: skip
 from git_spacy.project.yaml import Node
-
-PROJECT_FILE = "project.yml"
 
 _GIT_HINTS = {
     "repo": "add 'repo:' with the URL of the repository",
@@ -70,32 +70,6 @@ class LoadedProject(NamedTuple):
     project: Project
     document: dict[str, Any]
     source_map: SourceMap
-
-
-def find(start: Path) -> Path:
-    """Return the closest folder at or above `start` with a project.yml.
-
-    The search ends at the top of the Git worktree. Raises InvalidInput if there is no project.yml,
-    and Refused in a bare repository that is not named by GIT_DIR.
-    """
-
-    start = Path(os.path.abspath(start))
-    root = None
-    for folder in (start, *start.parents):
-        if root is None and (folder / PROJECT_FILE).exists():
-            root = folder
-        if has_git_dir(folder):
-            break
-        if is_git_dir(folder) and not os.environ.get("GIT_DIR"):
-            raise bare_repository(folder)
-    if root is None:
-        raise InvalidInput(
-            f"no {PROJECT_FILE} in '{start}' or any parent folder",
-            hint="change to the folder of a project\n"
-            "or create a small one: git spacy init --new my_project\n"
-            "or copy a template: git spacy clone ner_fashion",
-        )
-    return root
 
 
 def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:
