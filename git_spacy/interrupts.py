@@ -234,8 +234,10 @@ def wait_until(is_over: Callable[[], bool], seconds: float) -> bool:
     """
 
     deadline = time.monotonic() + seconds
+    pause = _POLL_SECONDS / 32  # most processes end at once
     while not is_over():
         if is_urgent() or time.monotonic() >= deadline:
             return False
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(2 * pause, _POLL_SECONDS)
     return True

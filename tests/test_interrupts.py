@@ -294,3 +294,12 @@ def test_a_signal_while_python_creates_a_class_is_not_an_internal_error(
     monkeypatch.setattr(group, "invoke", interrupted)
     assert main(["status"]) == 143
     assert capfd.readouterr().err == "error: terminated\n"
+
+
+def test_a_process_that_ends_soon_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    assert interrupts.wait_until(lambda: len(pauses) == 9, 3600)
+    assert pauses[0] < 0.001
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 0.02, "one that does not end soon is asked seldom"

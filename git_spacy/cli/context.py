@@ -92,7 +92,7 @@ class CommandContext:
         return context, others[0] if others else None
 
     def _is_project(self, argument: str) -> bool:
-        from git_spacy.project.loader import PROJECT_FILE
+        from git_spacy.project.project_file import PROJECT_FILE
 
         return (self.cwd / argument / PROJECT_FILE).is_file()
 
@@ -102,9 +102,9 @@ class CommandContext:
     def root(self) -> Path:
         """The project's folder. Raises InvalidInput if there is no project.yml."""
 
-        from git_spacy.project import loader
+        from git_spacy.project import project_file
 
-        root = loader.find(self.start)
+        root = project_file.find(self.start)
         command_line.set_project(root)
         return root
 

@@ -48,10 +48,10 @@ def start_time(record: RunRecord) -> str:
 
 
 def _seconds(utc: str) -> float | None:
-    import calendar
+    from datetime import datetime, timezone
 
     try:
-        return calendar.timegm(time.strptime(utc[:19], "%Y-%m-%dT%H:%M:%S"))
+        return datetime.fromisoformat(utc[:19]).replace(tzinfo=timezone.utc).timestamp()
     except (ValueError, OverflowError):
         return None
 

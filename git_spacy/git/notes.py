@@ -8,7 +8,6 @@ A line is ASCII, written once and never changed; its content does not matter her
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,6 +71,8 @@ def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
 
     Raises ExternalError if git fails, OSError.
     """
+
+    import random
 
     new_lines = tuple(lines)
     unmoved, previous = 0, None
@@ -400,6 +401,8 @@ class NotesReader:
                 else:
                     lines = self._split(commit, next(contents)[1].read())
             yield commit, lines
+        if readable:
+            next(contents, None)  # git ends on its own, and need not be stopped
 
     def _is_readable(self, commit: str, note: Note) -> bool:
         if note.size < 0:

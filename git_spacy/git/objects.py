@@ -68,6 +68,8 @@ def read_local_blobs(
 ) -> Iterator[tuple[str, BlobStream]]:
     """Yield (id, content) for each of `ids`, as `read_blobs` does."""
 
+    if not ids:
+        return iter(())
     return read_blobs(SAFE_CONFIG, ids, cwd=repository.cwd(), environ=repository.environment())
 
 
@@ -84,10 +86,11 @@ def describe_objects(repository: Repository, names: Iterable[str], format: str) 
 
 
 def split_records(stream: Stream) -> Iterator[list[bytes]]:
-    """Yield the records that end in a NUL, as many at a time as are read."""
+    """Yield the records that end in a NUL, as many at a time as git has printed."""
 
+    read = getattr(stream, "read1", stream.read)  # does not wait for more to be printed
     rest = b""
-    while chunk := stream.read(1 << 16):
+    while chunk := read(1 << 16):
         *records, rest = (rest + chunk).split(b"\0")
         yield records
     if rest:

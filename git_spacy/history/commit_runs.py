@@ -27,8 +27,8 @@ from git_spacy.history.run_index import (
 )
 from git_spacy.history.run_record import RunRecord, parse_line
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
+from git_spacy.project.project_file import PROJECT_FILE
 
-_PROJECT_FILE = "project.yml"
 _MAX_PROJECTS = 32  # of a repository
 _MAX_RUNS = 8  # of the same command with the same result: the latest
 _MAX_CANDIDATES = 1_000  # for one result
@@ -111,12 +111,15 @@ class RunFinder:
 
         return NotesReader(self._repository, self._warn, self.index.notes).separate_lines(ids)
 
-    def prepare(self, digests: Iterable[Digest]) -> None:
-        """Read what `runs` will need for these results."""
+    def prepare(self, digests: Iterable[Digest], commits: Iterable[str] = ()) -> None:
+        """Read what `runs` will need for these results, and `lines` for these commits."""
 
-        self._read(
+        candidates = (
             found.note for digest in digests for key in digest for found in self._candidates(key)
         )
+        commits = list(commits)
+        self._read([*candidates, *commits])
+        self.read_notes(commits)
 
     def runs(
         self, digest: Digest, entry: LockEntry | None = None, prefer: str = ""
@@ -231,7 +234,7 @@ class _Locks:
         without = [commit for commit in commit_ids if not found[commit]]
         if without and not self._has_former:
             self._has_former = True
-            file = _path(self._folders[0], _PROJECT_FILE)
+            file = _path(self._folders[0], PROJECT_FILE)
             former = commits.former_folders(self._repository, file)
             self._folders += [name for name in former if name not in self._folders]
         if without and len(self._folders) > 1 and self._folder is not None:
@@ -241,7 +244,7 @@ class _Locks:
     def _find(self, commit_ids: Sequence[str], folders: Sequence[str]) -> dict[str, dict[str, str]]:
         names = {
             (commit, folder): (
-                f"{commit}:{_path(folder, _PROJECT_FILE)}", f"{commit}:{_path(folder, LOCK_FILE)}"
+                f"{commit}:{_path(folder, PROJECT_FILE)}", f"{commit}:{_path(folder, LOCK_FILE)}"
             )
             for commit in commit_ids
             for folder in folders
@@ -297,9 +300,12 @@ class _History:
         locks = self._locks.find(list(dict.fromkeys((*ids, *parents))))
         self._locks.digests.read([id for found in locks.values() for id in found.values()])
         new = {item.commit: self._new_entries(item, locks, whole=whole) for item in batch}
-        self._finder.prepare(digest for entries in new.values() for digest in entries)
         noted = [id for id in ids if id in self._finder.index.notes]
-        self._finder.read_notes(noted)
+        digests = [digest for entries in new.values() for digest in entries]
+        first = ids[: self._is_first]
+        has_lock = self._with_lock or any(locks[ids[0]].values())
+        is_all = experiments or self._folder is None or not has_lock
+        self._finder.prepare(digests, noted if is_all else [id for id in first if id in noted])
         trees = self._bare_trees(batch, locks, set(noted), whole=whole)
         for item in batch:
             yield self._commit_runs(item, locks[item.commit], new[item.commit], trees, experiments)
@@ -423,7 +429,7 @@ def _all_projects(repository: Repository, revision: str, recorded: Sequence[str]
 
     arguments = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision)
     names = os.fsdecode(repository.run_git(arguments).stdout).split("\0")
-    present = [os.path.dirname(name) for name in names if os.path.basename(name) == _PROJECT_FILE]
+    present = [os.path.dirname(name) for name in names if os.path.basename(name) == PROJECT_FILE]
     return list(dict.fromkeys((*present, *recorded)))[:_MAX_PROJECTS]
 
 

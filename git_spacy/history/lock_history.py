@@ -23,9 +23,9 @@ from git_spacy.history.run_record import RecordedFile, RunRecord, parse_lines
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader
-from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.matrix import Variants, split_name, with_variants
 from git_spacy.project.model import Command, Project
+from git_spacy.project.project_file import PROJECT_FILE
 from git_spacy.state.lock_selection import pick_entries
 from git_spacy.state.project_view import AtCommit, WorkTree
 

@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from git_spacy.files import open_beneath
 from git_spacy.history.run_record import read_metrics
-from git_spacy.project.model import Command
-from git_spacy.project.paths import ProjectPath
+
+if TYPE_CHECKING:
+    from git_spacy.project.model import Command
+    from git_spacy.project.paths import ProjectPath
 
 HANDFUL = 8
 """How many metrics a table or a comparison shows, unless more are asked for."""

@@ -23,8 +23,8 @@ from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
-from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_file import PROJECT_FILE
 from git_spacy.sharing import append_line
 
 _PENDING = "pending"

@@ -9,7 +9,6 @@ only finds candidates: whoever uses it parses the record, and compares it with w
 
 from __future__ import annotations
 
-import calendar
 import gc
 import hashlib
 import json
@@ -20,7 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from git_spacy.git import notes, objects
 from git_spacy.git.notes import Note, is_sealed
@@ -153,16 +152,25 @@ def open_index(repository: Repository) -> RunIndex:
     """
 
     file = repository.common_dir / "spacy" / "run-index"
-    tip = notes.tip(repository)
     stored = _load(file)
-    if stored and stored.tip == tip and stored.complete:
+    if stored and stored.complete and _is_tip(repository, stored.tip):
         return stored
+    tip = notes.tip(repository)
     if not tip:
         return _assemble("", (), {}, [], [])
     with _without_cycle_detection():
         index = _update(repository, stored, tip)
     write_checked(file, _KIND, _serialize(index))
     return index
+
+
+def _is_tip(repository: Repository, id: str) -> bool:
+    """Return whether `id` is the tip of the notes, without git if the ref is in a file."""
+
+    try:
+        return (repository.common_dir / notes.REF).read_text("ascii") == f"{id}\n"
+    except (OSError, ValueError):
+        return notes.tip(repository) == id
 
 
 @contextmanager
@@ -182,20 +190,23 @@ def _without_cycle_detection() -> Iterator[None]:
 # The tables in memory, as in the file
 
 
+_Column: TypeAlias = "array[int] | memoryview"  # the latter of the file, without a copy
+
+
 class _Rows(NamedTuple):
     """Columns, sorted by key and then by the time of the run."""
 
-    keys: array[int]
-    times: array[int]
-    notes: array[int]
-    lines: array[int]
+    keys: _Column
+    times: _Column
+    notes: _Column
+    lines: _Column
 
 
 class _NoteTable(Mapping[str, Note]):
     """The notes, sorted by the ids of their commits; `read` has a 1 for those that are indexed."""
 
     def __init__(
-        self, commits: memoryview, blobs: memoryview, sizes: array[int], read: bytes, width: int
+        self, commits: memoryview, blobs: memoryview, sizes: _Column, read: bytes, width: int
     ) -> None:
         self.commits, self.blobs, self.sizes, self.read = commits, blobs, sizes, read
         self.width = width
@@ -230,7 +241,7 @@ class _NoteTable(Mapping[str, Note]):
 class _Names:
     """Which notes name which sealed ones, sorted by the ids of the sealed ones."""
 
-    def __init__(self, table: _NoteTable, sealed: memoryview, notes: array[int]) -> None:
+    def __init__(self, table: _NoteTable, sealed: memoryview, notes: _Column) -> None:
         self.sealed, self.notes = sealed, notes
         self._table = table
 
@@ -318,10 +329,8 @@ def _load(file: Path) -> RunIndex | None:
             position += size
             return data[position - size : position]
 
-        def column(kind: str, length: int) -> array[int]:
-            values = array(kind)
-            values.frombytes(take(length * values.itemsize))
-            return values
+        def column(kind: Literal["I", "Q", "q"], length: int) -> memoryview:
+            return take(length * array(kind).itemsize).cast(kind)
 
         table = _NoteTable(
             take(count * width), take(count * width), column("q", count), bytes(take(count)), width
@@ -455,6 +464,8 @@ def _facts(document: dict[str, object]) -> tuple[int, str, list[str]]:
 
     Which values are valid is checked when the record is used.
     """
+
+    import calendar
 
     record: dict[str, object] = document
     if record["v"] != 1 or not isinstance(record["project"], str):

@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import open_beneath
-from git_spacy.project import yaml, yaml_text
-from git_spacy.project.source_map import SourceMap
-from git_spacy.project.yaml import Node
+
+if TYPE_CHECKING:  # the history needs entries, but seldom a file
+    from git_spacy.project.source_map import SourceMap
+    from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
 WEASEL_COMMAND = "python -m weasel"
@@ -73,6 +74,8 @@ def content(root: Path) -> bytes | None:
     Refused like `read`, OSError.
     """
 
+    from git_spacy.project import yaml
+
     try:
         with open_beneath(root, LOCK_FILE) as stream:
             return stream.read(yaml.MAX_BYTES + 1)
@@ -82,6 +85,8 @@ def content(root: Path) -> bytes | None:
 
 def parse(data: bytes) -> dict[str, LockEntry]:
     """Return the entries in the text of a project.lock. Raises InvalidInput."""
+
+    from git_spacy.project import yaml
 
     if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
         raise InvalidInput(
@@ -104,6 +109,8 @@ def source_map(data: bytes) -> SourceMap:
     The keys are (NAME,), (NAME, "script"), (NAME, "deps", PATH) and (NAME, "outs", PATH).
     """
 
+    from git_spacy.project import yaml
+
     positions: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
     node, _ = yaml.parse_document(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
@@ -118,6 +125,8 @@ def source_map(data: bytes) -> SourceMap:
 
 def text(entries: Lock) -> bytes:
     """Return the text of the whole file, as weasel writes it."""
+
+    from git_spacy.project import yaml_text
 
     return yaml_text.emit({name: _document(entry) for name, entry in entries.items()})
 
@@ -162,6 +171,8 @@ def _unreadable(message: str, line: int) -> GitSpacyError:
 
 
 def _entry(name: str, node: Node) -> LockEntry:
+    from git_spacy.project import yaml
+
     if not isinstance(node.value, dict):
         raise _unreadable(f"the entry of '{name}' is not a mapping", node.line)
     values = node.value

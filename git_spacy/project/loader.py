@@ -6,7 +6,6 @@ Both dialects are supported: `variables:` with `{NAME}` (the specification) and 
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -38,8 +37,9 @@ from git_spacy.project.model import (
 )  # fmt: skip
 from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.params import Param, parse_params
-from git_spacy.project.paths import ProjectPath, bare_repository, has_git_dir, is_git_dir
-from git_spacy.project.project_text import PROJECT_FILE as PROJECT_FILE
+from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_file import PROJECT_FILE as PROJECT_FILE
+from git_spacy.project.project_file import find as find
 from git_spacy.project.project_text import ProjectText
 from git_spacy.project.project_text import read_bytes as read_bytes
 from git_spacy.project.source_map import SourceMap
@@ -71,32 +71,6 @@ class LoadedProject(NamedTuple):
     document: dict[str, Any]
     source_map: SourceMap
     params: tuple[Param, ...] = ()
-
-
-def find(start: Path) -> Path:
-    """Return the closest folder at or above `start` with a project.yml.
-
-    The search ends at the top of the Git worktree. Raises InvalidInput if there is no project.yml,
-    and Refused in a bare repository that is not named by GIT_DIR.
-    """
-
-    start = Path(os.path.abspath(start))
-    root = None
-    for folder in (start, *start.parents):
-        if root is None and (folder / PROJECT_FILE).exists():
-            root = folder
-        if has_git_dir(folder):
-            break
-        if is_git_dir(folder) and not os.environ.get("GIT_DIR"):
-            raise bare_repository(folder)
-    if root is None:
-        raise InvalidInput(
-            f"no {PROJECT_FILE} in '{start}' or any parent folder",
-            hint="change to the folder of a project\n"
-            "or create a small one: git spacy init --new my_project\n"
-            "or copy a template: git spacy clone ner_fashion",
-        )
-    return root
 
 
 def load(root: Path, overrides: Mapping[str, Any] | None = None) -> Project:

@@ -17,8 +17,8 @@ from pathlib import Path
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import descriptor_beneath
 from git_spacy.project import yaml
+from git_spacy.project.project_file import PROJECT_FILE as PROJECT_FILE
 
-PROJECT_FILE = "project.yml"
 PARAMS_FILE = "params.yaml"
 STAGES_FILE = "dvc.yaml"
 PROJECT_FILES = (PROJECT_FILE, PARAMS_FILE, STAGES_FILE)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contest import OURS, Budget, Row, contest, self_timed, timed
+from benchmarks.contest import OURS, Budget, Row, contest, is_installed, self_timed, timed
 from git_spacy.history.run_record import RecordedFile, RunRecord, to_line
 from git_spacy.lock import lock_format
 from tests.testing.repositories import git
 
 RECORDS = (1_000, 10_000, 100_000)
 _MAX_COMMITS = 10_000
+_METRICS = "metrics: [metrics.json]\n"  # dvc.yaml: dvc reads the metrics of each commit
 _PROJECT = "commands: [{name: train, script: [python train.py], outputs: [out.txt]}]\n"
 _WHO = "committer bench <bench@localhost> {} +0000\n"
 _APPEND = (
@@ -40,6 +41,8 @@ def history(folder: Path) -> list[Row]:
             "--version": timed(OURS, "--version", cwd=made, times=3),
             "git log --notes -20": timed("git", "log", "--notes=spacy", "-20", cwd=made, times=3),
         }
+        if is_installed("dvc"):
+            contestants["dvc exp show -n 20"] = timed("dvc", "exp", "show", "-n", "20", cwd=made)
         timed(OURS, "log", "-n", "20", cwd=made).measure()  # builds the index
         budgets = [Budget("log -n 20", 2, "--version"), Budget("show HEAD", 2, "--version")]
         rows += contest(f"{name}: look up", contestants, budgets, rounds=5)
@@ -61,12 +64,15 @@ def _history(made: Path, records: int) -> Path:
 def _script(records: int) -> Iterator[str]:
     commits = min(records, _MAX_COMMITS)
     each = records // commits
-    yield f"blob\nmark :1\ndata {len(_PROJECT)}\n{_PROJECT}\n"
+    for mark, text in enumerate((_PROJECT, _METRICS, ""), 1):
+        yield f"blob\nmark :{mark}\ndata {len(text)}\n{text}\n"
     for number in range(commits):
         entry = _record(number, 0).entry()._replace(cmd="python -m weasel run train")
         lock = lock_format.text({"train": entry}).decode()
         yield f"commit refs/heads/main\nmark :{number + 10}\n{_WHO.format(1_700_000_000 + number)}"
-        yield "data 1\nc\nM 644 :1 project.yml\n"
+        yield "data 1\nc\nM 644 :1 project.yml\nM 644 :2 dvc.yaml\nM 644 :3 .dvc/config\n"
+        scores = f'{{"score": {number / commits}}}'
+        yield f"M 644 inline metrics.json\ndata {len(scores)}\n{scores}\n"
         yield f"M 644 inline project.lock\ndata {len(lock)}\n{lock}\n"
     yield f"commit refs/notes/spacy\n{_WHO.format(1_800_000_000)}data 1\nn\n"
     for number in range(commits):  # a run begins on the commit before the one that has its result

@@ -320,7 +320,7 @@ def test_an_internal_error_is_one_line_that_asks_for_a_bug_report(
     def broken(*_: object) -> None:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr("git_spacy.project.loader.find", broken)
+    monkeypatch.setattr("git_spacy.project.project_file.find", broken)
     done = spacy("run", cwd=tmp_path)
     assert done.code == 70
     assert "Traceback" not in done.err

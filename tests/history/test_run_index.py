@@ -299,3 +299,22 @@ def test_a_sealed_note_that_many_notes_name_counts_for_each_of_them(
     ids = git(top, "rev-list", "HEAD").split()
     assert [len(finder.lines(id)) for id in ids] == [2, 2, 0]
     assert [warning.message[:8] for warning in warnings] == ["too many"]
+
+
+def test_the_ref_is_followed_wherever_git_keeps_it(top: Path) -> None:
+    """In a file, packed, with both, and as a link to another ref."""
+
+    assert found(top) == FIRST
+    before = git(top, "rev-parse", notes.REF)
+    git(top, "pack-refs", "--all")
+    assert not (top / ".git" / notes.REF).exists()
+    assert found(top) == FIRST
+    add(top, "HEAD", record(3))
+    assert (top / ".git" / notes.REF).exists()
+    assert found(top).keys() == {*FIRST, "3"}
+    git(top, "update-ref", "refs/notes/other", before)
+    git(top, "symbolic-ref", notes.REF, "refs/notes/other")
+    assert found(top) == FIRST
+    git(top, "symbolic-ref", "-d", notes.REF)
+    git(top, "update-ref", "-d", notes.REF)
+    assert found(top) == {}

@@ -8,11 +8,14 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from git_spacy import cli
+from git_spacy.git import objects
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import commit, git, repository, write
 from tests.testing.waiting import PATIENCE
@@ -352,3 +355,30 @@ def test_ten_thousand_commits_need_only_a_few_processes(
     started.clear()
     assert len(json.loads(spacy("log", "--json", "-n", "20", cwd=scored).out)) == 20
     assert len(started) < 10
+
+
+def test_log_reads_only_the_notes_that_it_shows(
+    scored: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spacy("run", "all", cwd=scored)
+    first = git(scored, "rev-parse", "HEAD")
+    keep(scored, "Results")
+    for size in (5, 6):
+        resize(scored, size)
+        spacy("run", "all", cwd=scored)
+    git(scored, "checkout", "-q", ".")
+    keep(scored, "Later")
+    expected = spacy("log", cwd=scored).out
+    assert "score" in expected
+    ids: list[str] = []
+    real = objects.read_blobs
+
+    def reading(options: Sequence[str], names: Sequence[str], **other: Any) -> object:
+        ids.extend(names)
+        return real(options, names, **other)
+
+    monkeypatch.setattr(objects, "read_blobs", reading)
+    assert spacy("log", cwd=scored).out == expected
+    assert ids == [git(scored, "notes", "--ref=spacy", "list", first)]
+    spacy("log", "--all", cwd=scored)
+    assert len(set(ids)) == 2
