@@ -37,15 +37,19 @@ class Measured:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
-        status, started = 500, time.perf_counter()
+        started, is_counted = time.perf_counter(), False
 
         async def send_measured(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            nonlocal is_counted
+            if message["type"] == "http.response.start":
+                # before the client has the answer, so that it can find it in the numbers
+                REQUESTS.labels(path, str(message["status"])).inc()
+                is_counted = True
             await send(message)
 
         try:
             await self._app(scope, receive, send_measured)
         finally:
-            REQUESTS.labels(path, str(status)).inc()
+            if not is_counted:  # an exception of ours, or the client has gone
+                REQUESTS.labels(path, "500").inc()
             SECONDS.labels(path).observe(time.perf_counter() - started)
