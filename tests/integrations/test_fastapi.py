@@ -7,17 +7,21 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from git_spacy import templates
 from git_spacy.lock import lock_format
@@ -113,7 +117,10 @@ def test_an_exception_only_affects_its_batch() -> None:
 def trained_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Done]]:
     """Clone the template and run it. Shared by the tests, which must not change it."""
 
-    for module in ("spacy", "fastapi", "uvicorn", "typer", "pytest_html", "httpx"):
+    for module in (
+        "spacy", "fastapi", "fastapi_offline", "prometheus_client", "uvicorn", "typer",
+        "pytest_html", "httpx",
+    ):  # fmt: skip
         # not imported, since some cause warnings, which are errors in the tests
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"'{module}' is not installed")
@@ -137,6 +144,12 @@ class Server(NamedTuple):
             return answer.status, json.loads(answer.read())
         finally:
             connection.close()
+
+    def read(self, path: str) -> str:
+        """Return the text at a path."""
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
+            return str(answer.read(), "utf-8")
 
     def entities(self, *texts: str) -> Any:
         status, answer = self.ask("POST", "/entities", {"texts": texts})
@@ -201,6 +214,49 @@ def test_results_are_in_the_order_of_the_texts(server: Server) -> None:
         [ADIDAS], [], [], [{"text": "Nike", "label": "FASHION_BRAND", "start": 2, "end": 6}],
     ]  # fmt: skip
     assert server.ask("GET", "/health") == (200, {"status": "ok", "model": "en_pipeline 0.0.0"})
+
+
+@pytest.mark.slow
+def test_annotations_documentation_and_metrics_come_from_the_server_itself(server: Server) -> None:
+    status, answer = server.ask("POST", "/annotations", texts("I love my Adidas sneakers", ""))
+    assert status == 200
+    first, second = answer["results"]
+    assert first["ents"] == [{"start": 10, "end": 16, "label": "FASHION_BRAND"}]
+    assert [token["start"] for token in first["tokens"]] == [0, 2, 7, 10, 17]
+    assert second["tokens"] == []
+    page = server.read("/docs")
+    sources = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert len(sources) >= 3
+    assert all(source.startswith("/") for source in sources), sources
+    assert "SwaggerUIBundle" in server.read(next(x for x in sources if x.endswith(".js")))
+    operation = server.ask("GET", "/openapi.json")[1]["paths"]["/entities"]["post"]
+    assert set(operation["responses"]) == {"200", "413", "422", "503"}
+    assert re.search(
+        r'^requests_total\{path="/annotations",status="200"\} 1.0$',
+        server.read("/metrics"), re.MULTILINE,
+    )  # fmt: skip
+
+
+def test_the_dockerfile_copies_what_the_server_needs_and_starts_it() -> None:
+    """There is no Docker here. Each line is a known instruction, and each file is in the context."""
+
+    text = (TEMPLATE / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line.split(None, 1) for line in text.splitlines() if line and line[0] != "#"]
+    known = {"FROM", "WORKDIR", "RUN", "COPY", "USER", "EXPOSE", "HEALTHCHECK", "CMD"}
+    assert {instruction for instruction, _ in lines} == known
+    assert lines[0][0] == "FROM"
+    ignored = (TEMPLATE / ".dockerignore").read_text().splitlines()
+    copied = [words.split() for instruction, words in lines if instruction == "COPY"]
+    for *sources, _ in copied:
+        assert all(f"!{source}" in ignored for source in sources)
+    project = yaml.safe_load((TEMPLATE / "project.yml").read_text())
+    (serve,) = (command for command in project["commands"] if command["name"] == "serve")
+    needed = [*serve["deps"], "requirements.txt"]
+    patterns = [source for *sources, _ in copied for source in sources]
+    assert [path for path in needed if not any(fnmatch(path, one) for one in patterns)] == []
+    start = json.loads(next(words for instruction, words in lines if instruction == "CMD"))
+    assert start[:3] == serve["script"][0].split()[:3]
+    assert "--host 0.0.0.0" in " ".join(start)
 
 
 @pytest.mark.slow
@@ -322,6 +378,10 @@ def test_shutdown_completes_requests_in_progress_and_refuses_new_ones(
         process.wait_until(
             lambda: process.said.count("startup complete") == int(workers) or None, "all workers"
         )
+        for _ in range(4):
+            server.entities("Nike")
+        counted = 'requests_total{path="/entities",status="200"} 4.0'  # of all workers
+        assert counted in server.read("/metrics")
         requests = [InFlight(server.port) for _ in range(8)]
         send: Callable[[int, int], None] = os.killpg if to_all else os.kill
         send(process.process.pid, number)

@@ -81,8 +81,7 @@ def test_the_template_runs_as_in_its_readme_and_is_then_up_to_date(
 @needs_chromium
 def test_the_browser_shows_the_entities_of_the_trained_model(folder: Path, tmp_path: Path) -> None:
     port = free_port()
-    models = "training/model-best,training/model-last"
-    words = ("run", "visualize", "--vars.port", str(port), "--vars.models", models)
+    words = ("run", "visualize", "--vars.port", str(port))
     with serving(folder, sys.executable, "-m", "git_spacy", *words) as app:
         app.wait_until(lambda: is_up(port), "the app")
         with Browser(tmp_path / "browser") as browser:
@@ -105,6 +104,57 @@ def test_the_browser_shows_the_entities_of_the_trained_model(folder: Path, tmp_p
     assert (tmp_path / "page.png").stat().st_size > 10_000
     assert "Traceback" not in app.said
     assert "Network URL" not in app.said, "others can connect"
+
+
+APP = """\
+import sys
+from streamlit.testing.v1 import AppTest
+sys.argv = ["visualize.py", sys.argv[1], "my Nike shoes"]
+app = AppTest.from_file("scripts/visualize.py", default_timeout=120).run()
+print([box.value for box in app.selectbox], [error.message for error in app.exception])
+print("FASHION_BRAND", sum("<mark" in text.value for text in app.markdown))
+print([text.value for text in app.subheader], [text.value for text in app.markdown][-1])
+app.selectbox(key="model-1").set_value("blank").run()
+print([error.message for error in app.exception])
+print(app.table[0].value.to_dict("records"))
+"""
+
+
+def test_two_models_are_shown_side_by_side_with_what_only_one_of_them_finds(folder: Path) -> None:
+    models = "training/model-best,training/model-last,blank"
+    blank = (
+        "import spacy; nlp = spacy.blank('en'); nlp.add_pipe('ner').add_label('X');"
+        " nlp.initialize(); nlp.to_disk('blank')"
+    )
+    environ = environment(folder.parent)
+    subprocess.run((sys.executable, "-c", blank), cwd=folder, env=environ, check=True)
+    done = subprocess.run(
+        (sys.executable, "-c", APP, models), cwd=folder, env=environ, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines() == [
+        "['training/model-best', 'training/model-last'] []",
+        "FASHION_BRAND 2",
+        "['Differences'] Both models find the same entities.",
+        "[]",
+        "[{'text': 'Nike', 'label': 'FASHION_BRAND', 'only': 'left'}]",
+    ]
+
+
+def test_a_wrong_path_is_reported_before_the_server_starts(folder: Path) -> None:
+    for models, problem in {
+        "training/model-best, training/model-bst": "'training/model-bst' does not exist",
+        "training": "'training' has no meta.json and config.cfg",
+        "nosuchpackage": "'nosuchpackage' does not exist",
+    }.items():
+        done = spacy(folder, "run", "visualize", "--vars.models", models)
+        assert done.code == 1
+        printed = done.out + done.err
+        assert f"error: pipeline {problem}\n" in printed
+        assert "hint: choose from: training/model-best, training/model-last\n" in printed
+        assert "streamlit run" not in printed
+    check = [sys.executable, "scripts/check_models.py", "training/model-best, spacy"]
+    assert subprocess.run(check, cwd=folder, check=True, capture_output=True).stderr == b""
 
 
 def test_ctrl_c_stops_the_app_successfully(folder: Path) -> None:

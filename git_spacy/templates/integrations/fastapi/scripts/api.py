@@ -1,7 +1,10 @@
-"""The REST API of a trained pipeline, with two routes.
+"""The REST API of a trained pipeline.
 
-GET  /health      200 once the model is loaded; before that, connections are refused
-POST /entities    {"texts": ["…"]} → {"results": [{"text": "…", "entities": […]}]}
+GET  /health       200 once the model is loaded; before that, connections are refused
+POST /entities     {"texts": ["…"]} → {"results": [{"text": "…", "entities": […]}]}
+POST /annotations  the same request → all that the pipeline annotates, as `Doc.to_json` has it
+GET  /metrics      numbers for Prometheus
+GET  /docs         documentation of the API to try it out, which needs no network
 
 Errors: 422 for an invalid request or a text that is too long, 413 for a body that is too large, and
 503 if too many texts are waiting.
@@ -9,17 +12,20 @@ Errors: 422 for an invalid request or a text that is too long, 413 for a body th
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import spacy
 from batching import Batches, Busy
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from limits import LimitedBody
+from measuring import TEXTS, Measured, report
 from pydantic import BaseModel, ConfigDict, Field
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -30,8 +36,8 @@ MAX_BYTES = 1 << 20  # per request body
 MAX_WAITING = 1_000  # texts waiting for the model
 
 
-class EntitiesRequest(BaseModel):
-    """The texts to find entities in."""
+class TextsRequest(BaseModel):
+    """The texts to process."""
 
     model_config = ConfigDict(extra="forbid")  # so that misspelt keys are errors
 
@@ -62,6 +68,33 @@ class EntitiesResponse(BaseModel):
     results: list[Result]
 
 
+class AnnotationsResponse(BaseModel):
+    """The annotations, in the order of the texts.
+
+    What the keys are depends on the components of the pipeline: `text` and `tokens` (with `tag`,
+    `pos`, `morph`, `lemma`, `dep` and `head`), `ents`, `sents`, `spans` and `cats`. Positions are
+    in characters.
+    """
+
+    results: list[dict[str, Any]]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    413: {"model": Problem, "description": f"The body has more than {MAX_BYTES} bytes"},
+    503: {
+        "model": Problem,
+        "description": "Too many texts are waiting",
+        "headers": {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}},
+    },
+}
+
+
 class Health(BaseModel):
     """The status of the server, and the model that it has loaded."""
 
@@ -83,17 +116,18 @@ def create_app(load: Callable[[], Language]) -> FastAPI:
         # uvicorn only listens after the `yield`, so a client that can connect finds the model ready
         nlp = load()
         app.state.nlp = nlp
-        async with Batches(
-            lambda texts: [build_result(doc) for doc in nlp.pipe(texts)], MAX_TEXTS
-        ) as find_entities:
-            app.state.find_entities = find_entities
+        async with Batches(lambda texts: list(nlp.pipe(texts)), MAX_TEXTS) as batches:
+            app.state.batches = batches
             yield
 
-    app = FastAPI(title="Fashion brands", version="1", lifespan=lifespan)
+    app = FastAPIOffline(title="Fashion brands", version="1", lifespan=lifespan)
     app.add_middleware(LimitedBody, limit=MAX_BYTES)
+    app.add_middleware(Measured, paths=("/health", "/entities", "/annotations"))
     app.exception_handler(RequestValidationError)(report_invalid_request)
     app.get("/health")(health)
-    app.post("/entities")(entities)
+    app.get("/metrics", response_class=Response)(metrics)
+    app.post("/entities", responses=REFUSALS)(entities)
+    app.post("/annotations", responses=REFUSALS)(annotations)
     return app
 
 
@@ -104,14 +138,35 @@ def health(request: Request) -> Health:
     return Health(status="ok", model=f"{meta['lang']}_{meta['name']} {meta['version']}")
 
 
-async def entities(query: EntitiesRequest, request: Request) -> EntitiesResponse:
+def metrics() -> Response:
+    """Report the numbers of requests and texts, and how long requests took, to Prometheus."""
+
+    return Response(report(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def entities(query: TextsRequest, request: Request) -> EntitiesResponse:
     """Find the entities in each text."""
 
+    results = await process(query, request, build_result)
+    return EntitiesResponse(results=results)
+
+
+async def annotations(query: TextsRequest, request: Request) -> AnnotationsResponse:
+    """Return everything that the components of the pipeline annotate in each text."""
+
+    return AnnotationsResponse(results=await process(query, request, Doc.to_json))
+
+
+async def process(query: TextsRequest, request: Request, build: Callable[[Doc], Any]) -> list[Any]:
+    """Return what `build` makes of each processed text. Raises HTTPException."""
+
     try:
-        results = await request.app.state.find_entities(query.texts, max_waiting=MAX_WAITING)
+        docs = await request.app.state.batches(query.texts, max_waiting=MAX_WAITING)
     except Busy:
         raise HTTPException(503, "too many texts are waiting", {"Retry-After": "1"}) from None
-    return EntitiesResponse(results=results)
+    TEXTS.inc(len(docs))
+    # in a thread, so that the server can accept requests meanwhile
+    return await asyncio.to_thread(lambda: [build(doc) for doc in docs])
 
 
 def build_result(doc: Doc) -> Result:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,15 @@ def main(
     # Each worker is a new process that imports and creates the application, so the model is passed
     # in the environment.
     os.environ["SERVED_MODEL"] = str(model)
+    # The workers add up their numbers for /metrics in this folder.
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        run(host, port, workers)
+
+
+def run(host: str, port: int, workers: int) -> None:
+    """Run the server until a signal."""
+
     # After its graceful shutdown, uvicorn raises the signal again for our own handler.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
