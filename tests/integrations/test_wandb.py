@@ -11,6 +11,7 @@ import shutil
 import sys
 from itertools import groupby, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -257,6 +258,45 @@ def test_runs_are_offline_unless_the_user_says_otherwise(
     script = templates.template_folder("integrations/wandb") / "scripts/run_link.py"
     runpy.run_path(str(script))
     assert os.environ.get("WANDB_MODE") == mode
+
+
+def test_a_later_but_worse_step_is_not_the_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for the run: which step is the best one is up to the test, not to spaCy."""
+
+    import spacy
+    import wandb
+
+    for name in (
+        "WANDB_MODE",
+        "WANDB_ERROR_REPORTING",
+        "WANDB_JOB_TYPE",
+        "WANDB_NAME",
+        "WANDB_RUN_GROUP",
+        "WANDB_TAGS",
+    ):
+        monkeypatch.setenv(name, "")  # is restored after the test
+    monkeypatch.setenv("GIT_SPACY_LINKS", str(tmp_path / "links"))
+    run = SimpleNamespace(config={}, summary={"score": 0.5}, id="i", project="p", entity="")
+    monkeypatch.setattr(wandb, "run", run)
+    script = templates.template_folder("integrations/wandb") / "scripts/run_link.py"
+    nlp = spacy.blank("en")
+    log_step, finalize = runpy.run_path(str(script))["run_link"]()(nlp, sys.stdout, sys.stderr)
+    checkpoints = []
+    for step, score in ((0, 0.2), (40, 0.9), (80, 0.5)):
+        checkpoints.append((score, step))
+        log_step({
+            "step": step, "epoch": step, "score": score, "losses": {"ner": 1.0 - score},
+            "other_scores": {"ents_f": score, "speed": None}, "checkpoints": checkpoints,
+        })  # fmt: skip
+        log_step(None)
+    finalize()
+    assert run.summary == {
+        "score": 0.9, "best_score": 0.9, "step": 40, "best_step": 40, "epoch": 40, "ents_f": 0.9,
+        "loss_ner": pytest.approx(0.1),
+    }  # fmt: skip
+    assert (tmp_path / "links").read_text() == "wandb p/i\n"
 
 
 def test_each_run_and_its_record_name_each_other(logged: Logged) -> None:
