@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from git_spacy import templates
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, write_beneath
+from git_spacy.generate.ignore import FILE as IGNORE_FILE
 from git_spacy.git.index import Index
 from git_spacy.git.repository import prefix
 from git_spacy.project import loader, yaml
@@ -38,8 +39,9 @@ class Integration(NamedTuple):
     """The pieces of a template that are added to other projects.
 
     `commands` maps the names in the template to those in the project. `settings` are files that
-    are kept as they are if they exist. `workflow` is one that is added, with its name there. The
-    values of the variables `unsure` are those of the template, and rarely right elsewhere.
+    are kept as they are if they exist, `packages` lines of requirements.txt, and `ignored` lines of
+    .gitignore. `workflow` is one that is added, with its name there. The values of the variables
+    `unsure` are those of the template, and rarely right elsewhere.
     """
 
     summary: str
@@ -47,6 +49,7 @@ class Integration(NamedTuple):
     scripts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     workflow: tuple[str, str] = ("", "")
     unsure: tuple[str, ...] = ()
 
@@ -87,7 +90,7 @@ INTEGRATIONS = {
         "Log trainings to Weights & Biases.",
         {"config": "wandb-config", "train": "wandb-train"},
         ("scripts/add_wandb.py", "scripts/run_link.py"),
-        packages=("spacy-loggers", "wandb", "typer"),
+        packages=("spacy-loggers", "wandb", "typer"), ignored=("/wandb/",),
     ),
 }  # fmt: skip
 
@@ -156,15 +159,15 @@ def _plan(root: Path, data: bytes, name: str, label: str | None) -> tuple[Plan, 
         after = (templates.template_folder(f"integrations/{name}") / source).read_bytes()
         if before is None:
             edits.append(FileEdit(target, None, after))
-        elif before != after:
-            if source in integration.settings:
-                kept.append(target)
-            else:
-                conflicts.append(f"the file '{target}'")
-    before = _read(root, REQUIREMENTS)
-    after = _with_requirements(before or b"", name, integration.packages)
-    if after != (before or b""):
-        edits.append(FileEdit(REQUIREMENTS, before, after))
+        elif before != after and source in integration.settings:
+            kept.append(target)
+        elif before != after and entries:  # else, the user has changed it since it was added
+            conflicts.append(f"the file '{target}'")
+    for file, change in ((REQUIREMENTS, _with_requirements), (IGNORE_FILE, _with_ignored)):
+        before = _read(root, file)
+        after = change(before or b"", name, integration)
+        if after != (before or b""):
+            edits.append(FileEdit(file, before, after))
     if entries and not conflicts:
         edits.append(FileEdit(PROJECT_FILE, data, with_entries(data, entries)))
     return Plan(tuple(edits), tuple(names), tuple(pieces.missing), tuple(kept), training), conflicts
@@ -316,7 +319,7 @@ class _Pieces:
             options = "\n      ".join(lines)
         if found.code:
             text = text.replace(
-                "python -m spacy", f"env RUN_LINK_CODE={found.code} python -m spacy"
+                "python -m spacy", f"env RUN_LINK_CODE={found.code}\n      python -m spacy"
             )
         text = text.replace("--output training ", f"--output {self._own_output()} ")
         start = text.index("--paths.train")
@@ -384,19 +387,34 @@ _UNKNOWN = {
 }
 
 
-def _with_requirements(text: bytes, name: str, packages: tuple[str, ...]) -> bytes:
+def _with_requirements(text: bytes, name: str, integration: Integration) -> bytes:
     """Return requirements.txt with the lines of the template for packages that it lacks."""
 
     folder = templates.template_folder(f"integrations/{name}")
     lines = (folder / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
-    listed = {_package(line) for line in text.decode("utf-8", "replace").splitlines()}
-    new = [line for line in lines if (package := _package(line)) in packages
-           and package not in listed]  # fmt: skip
-    if not new:
-        return text
+    listed = {_package(line) for line in _lines(text)}
+    wanted = set(integration.packages) - listed
+    return _with_lines(text, [line for line in lines if _package(line) in wanted])
+
+
+def _with_ignored(text: bytes, _name: str, integration: Integration) -> bytes:
+    """Return .gitignore with the lines of the integration."""
+
+    listed = {line.strip().strip("/") for line in _lines(text)}
+    return _with_lines(
+        text, [line for line in integration.ignored if line.strip("/") not in listed]
+    )
+
+
+def _lines(text: bytes) -> list[str]:
+    return text.decode("utf-8", "replace").splitlines()
+
+
+def _with_lines(text: bytes, new: list[str]) -> bytes:
     newline = b"\r\n" if b"\r\n" in text else b"\n"
-    start = text if not text or text.endswith(b"\n") else text + newline
-    return start + b"".join(line.encode() + newline for line in new)
+    if new and text and not text.endswith(b"\n"):
+        text += newline
+    return text + b"".join(line.encode() + newline for line in new)
 
 
 def _package(line: str) -> str:

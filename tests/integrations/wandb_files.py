@@ -24,6 +24,7 @@ class Run(NamedTuple):
     config: dict[str, Any]
     history: list[dict[str, Any]]
     summary: dict[str, Any]
+    artifacts: list[Any]  # wandb's ArtifactRecords
 
 
 def runs(folder: Path) -> list[Run]:
@@ -39,6 +40,7 @@ def read(path: Path) -> Run:
     from wandb.proto.wandb_internal_pb2 import Record
 
     run, config, history, summary = None, {}, [], {}
+    artifacts = []
     for content in frames(path.read_bytes()):
         record = Record.FromString(content)
         kind = record.WhichOneof("record_type")
@@ -51,8 +53,10 @@ def read(path: Path) -> Run:
             history.append(values(record.history.item))
         elif kind == "summary":
             summary |= values(record.summary.update)
+        elif kind == "artifact":
+            artifacts.append(record.artifact)
     assert run is not None
-    return Run(run, config, history, summary)
+    return Run(run, config, history, summary, artifacts)
 
 
 def values(items: Any) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def test_what_an_integration_adds_is_in_its_template(name: str) -> None:
     folder = templates.template_folder(f"integrations/{name}")
     for file in (*integration.scripts, *integration.settings):
         assert (folder / file).is_file()
+    assert all(line in (folder / ".gitignore").read_text() for line in integration.ignored)
     required = (folder / "requirements.txt").read_text()
     assert all(
         re.search(rf"^{package}\b", required, re.MULTILINE) for package in integration.packages
@@ -120,6 +121,9 @@ def test_the_training_of_the_project_is_logged(tmp_path: Path, spacy: Spacy) -> 
     ):
         assert words in resolved, words
     assert resolved.count("--code") == 2
+    assert (root / ".gitignore").read_text() == "/wandb/\n"
+    write(root, {"scripts/run_link.py": "# changed by the user\n"})
+    assert spacy("add", "wandb", cwd=root).err == "'wandb' is already there\n"
 
 
 def test_what_project_yml_does_not_tell_becomes_a_variable(tmp_path: Path, spacy: Spacy) -> None:

@@ -27,7 +27,7 @@ def main(
         "@loggers": "spacy.ChainLogger.v1",
         "logger1": config["training"]["logger"],  # the original one: the table on the terminal
         # before WandbLogger: it names the run before that starts, and completes it before that ends
-        "logger2": {"@loggers": "fashion.RunLink.v1"},
+        "logger2": {"@loggers": "git_spacy.RunLink.v1"},
         "logger3": {
             "@loggers": "spacy.WandbLogger.v5",
             "project_name": project,
@@ -36,6 +36,7 @@ def main(
             ],  # older versions of spaCy interpret a $ as a variable
         },
     }
+    target.parent.mkdir(parents=True, exist_ok=True)
     config.to_disk(target, interpolate=False)
     typer.echo(f"{target}: {source} with a logger for the project '{project}'")
 

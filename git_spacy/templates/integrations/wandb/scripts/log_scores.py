@@ -3,7 +3,8 @@
 python scripts/log_scores.py METRICS.json MODEL --project NAME
 
 Both this run and the run that trained the model have the MD5 of the model in their config, which
-links them. (Scores cannot be added to the finished training run offline.)
+links them. (Scores cannot be added to the finished training run offline.) In a sweep, WANDB_RUN_ID
+names the training run, which they are added to.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from run_link import current_commit, run_config, run_settings
+from run_link import current_commit, report_run, run_config, run_settings
 
 
 def main(
@@ -31,7 +32,9 @@ def main(
 
     import wandb  # after run_link, which sets WANDB_ERROR_REPORTING
 
-    with wandb.init(project=project, config=config) as run:
+    # WANDB_RUN_ID may name the training, whose summary then has these scores as well
+    with wandb.init(project=project, config=config, resume="allow") as run:
+        report_run(run)
         run.summary.update(dict(numbers(json.loads(metrics.read_text(encoding="utf-8")))))
 
 
