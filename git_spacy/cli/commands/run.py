@@ -104,6 +104,10 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if show_help:
         output.result("\n\n".join(help_of(context.project, name) for name in names))
         return
+    if "DVC_STAGE" in os.environ:
+        from git_spacy.state.dvc_files import check_labels
+
+        check_labels(context.root, context.data, os.environ)
     request = _RunRequest(names, **options)
     commands = _select_commands(context, request)
     jobs = _count_jobs(context, request, commands)
