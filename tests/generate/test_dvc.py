@@ -422,3 +422,25 @@ def test_outputs_that_a_command_continues_from_persist() -> None:
     assert document["metrics"] == [{"metrics.json": {"persist": True}}]
     assert document["outs"] == [{"m.json": {"persist": True}}]
     assert not any(stage.persists for name, stage in found.items() if name != "third")
+
+
+def test_tables_images_and_scores_per_type_are_plots() -> None:
+    data = b"""
+commands:
+  - name: evaluate
+    script: [x]
+    outputs: [a.csv, cached_per_type.json]
+    outputs_no_cache: [log.TSV, plots/roc.svg, metrics/per-type.json, metrics.json, notes.txt]
+workflows: {all: [evaluate]}
+"""
+    document = dvc._document(stages(data)["evaluate"])
+    bars = {"x": "f", "y": "type", "template": "bar_horizontal"}
+    uncached = {"cache": False}
+    assert document["plots"] == [
+        {"cached_per_type.json": bars},
+        {"log.TSV": uncached},
+        {"plots/roc.svg": uncached},
+        {"metrics/per-type.json": {**bars, "cache": False}},
+    ]
+    assert document["metrics"] == [{"metrics.json": uncached}]
+    assert document["outs"] == ["a.csv", {"notes.txt": uncached}]

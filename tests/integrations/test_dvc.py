@@ -120,11 +120,18 @@ def check_dvc_trained_and_committed_nothing(world: World, first: Path) -> None:
     assert set(world.states(first).values()) == {"up_to_date"}
     assert world.spacy(first, "check", "--strict") == ""
     assert set(ALL) <= set(lock_format.read(first)), "DVC's run of each is in our lock file"
-    assert json.loads((first / "metrics/metrics.json").read_text())["ents_f"] > 0.75
+    scores = json.loads((first / "metrics/metrics.json").read_text())
+    assert scores["ents_f"] > 0.75
+    assert "speed" not in scores
+    (plot,) = json.loads(world.dvc(first, "plots", "show", "--json"))["data"][
+        "metrics/per-type.json"
+    ]
+    assert [row["type"] for row in plot["content"]["data"]["values"]] == ["FASHION_BRAND"]
     changed = world.git(first, "status", "--porcelain", "--untracked-files=all").splitlines()
     assert sorted(line[3:] for line in changed) == [
         ".dvc/.gitignore", ".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml",
-        "metrics/metrics.json", "metrics/score.json", "params.yaml", "project.lock",
+        "metrics/metrics.json", "metrics/per-type.json", "metrics/score.json", "params.yaml",
+        "project.lock",
     ]  # fmt: skip
     for name in ("dvc.lock", "dvc.yaml", "project.lock", ".dvc/config"):
         assert str(first.parent) not in (first / name).read_text(), "no machine's paths"

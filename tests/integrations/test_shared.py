@@ -19,6 +19,7 @@ NAMES = [name for name in templates.template_names() if name.startswith("integra
 FROM_NER_FASHION = ("preprocess", "train", "evaluate")
 # Commands that differ from those of the other templates, because they use the tool.
 OTHERWISE = {
+    "integrations/dvc": {"evaluate"},  # writes scores per type for DVC's plots
     "integrations/prodigy": {"preprocess"},  # reads annotations from Prodigy
     "integrations/wandb": {"train", "evaluate"},  # log to Weights & Biases
 }

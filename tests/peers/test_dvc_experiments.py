@@ -155,3 +155,16 @@ def test_queued_and_temporary_experiments_tell_the_truth(
         assert (root / "project.yml").read_bytes() == before
     git(root, "add", "-A")
     assert spacy("check", "lock", "generated", "--staged", cwd=root).code == 0
+
+
+@is_slow
+def test_an_experiment_that_changes_project_yml_itself_fails(root: Path, dvc: Dvc) -> None:  # noqa: F811
+    """DVC fills in each reference of the file, so that later experiments would all be the same."""
+
+    before = (root / "project.yml").read_bytes()
+    with pytest.raises(AssertionError, match="no command uses 'seed', with which DVC labels"):
+        dvc(root, "exp", "run", "-S", "project.yml:vars.seed=7")
+    git(root, "checkout", "project.yml")
+    assert (root / "project.yml").read_bytes() == before
+    dvc(root, "exp", "run", "-q", "-S", "seed=7")
+    assert scores(root)["score"] == 7

@@ -86,3 +86,36 @@ def test_the_stages_of_commands_that_ran_without_dvc_are_named(
     assert "dvc commit --force ../dvc.yaml:plain\n" in done.err
     (root / "dvc.yaml").write_text("stages: {plain: {cmd: x}}\n")
     assert stages_to_commit(root, ["plain"], {}) == ()
+
+
+def test_a_stage_does_not_run_with_a_label_that_its_command_does_not_use(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dvc exp run --set-param project.yml:vars.word=x` fills in the references in project.yml."""
+
+    root = two_steps(tmp_path)
+    text = (root / "project.yml").read_text()
+    spacy("dvc", cwd=root)
+    monkeypatch.setenv("DVC_STAGE", "prepare")
+    assert spacy("run", "prepare", cwd=root).code == 0
+    filled_in = text.replace("${vars.word}", "x").replace("word: hello", "word: x")
+    project(root, filled_in)
+    for stage in ("prepare", "dvc.yaml:prepare"):
+        monkeypatch.setenv("DVC_STAGE", stage)
+        done = spacy("run", "prepare", cwd=root)
+        assert done.code == 2
+        assert done.err.endswith(
+            "project.yml: error: no command uses 'word', with which DVC labels the results of"
+            " 'prepare'\n"
+            "hint: if 'dvc exp run' has changed the file: git checkout project.yml\n"
+            "hint: or, if you have changed it: git spacy check generated --fix\n"
+        )
+    assert (root / "corpus/words.txt").read_text() == "hello"
+    # another stage, and a dvc.yaml that is regenerated
+    monkeypatch.setenv("DVC_STAGE", "train")
+    assert spacy("run", "train", cwd=root).code == 0
+    monkeypatch.setenv("DVC_STAGE", "prepare")
+    assert spacy("check", "generated", "--fix", cwd=root).code == 0
+    assert spacy("run", "prepare", cwd=root).code == 0
+    monkeypatch.setenv("DVC_STAGE", "no:such: [stage")
+    assert spacy("run", "prepare", cwd=root).code == 0

@@ -166,7 +166,7 @@ CASES = {
     "document": Case(
         ("document",), lambda root: write(root, {"README.md": "mine\n"}), content("README.md")
     ),
-    "dvc": Case(("dvc",), state=content("dvc.yaml")),
+    "dvc": Case(("dvc",), state=content("dvc.yaml", "params.yaml")),
     "schema": Case(("schema", "-o", "project.schema.json"), state=content("project.schema.json")),
     "graph": Case(("graph", "-o", "graph.svg"), state=content("graph.svg")),
     "check --fix": Case(

@@ -104,6 +104,10 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     if show_help:
         output.result("\n\n".join(help_of(context.project, name) for name in names))
         return
+    if "DVC_STAGE" in os.environ:
+        from git_spacy.state.dvc_files import check_labels
+
+        check_labels(context.root, context.data, os.environ)
     request = _RunRequest(names, **options)
     planned, jobs = _plan_run(context, request)
     _require_permission(context, request, planned)
