@@ -214,7 +214,7 @@ class VariantRuns:
             )
         environ = process_environment(context.python, context.root, context.environ)
         steps = build_steps(command, context.python, context.project.environment, context.environ)
-        return Job(command, steps, tree.root, environ, context.python.path)
+        return Job(command, steps, tree.root, environ, context.python.path, context.root)
 
     def finish(
         self, result: JobResult, before: Observed, context: RunContext,

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from git_spacy.lock import lock_format
-from tests.testing.projects import Done, Spacy, project, snapshot
+from git_spacy.project.loader import parse
+from git_spacy.run.variant_trees import VariantTree
+from git_spacy.run.workspace_archive import archive_content
+from tests.testing.projects import Done, Spacy, process, project, snapshot
 from tests.testing.repositories import git, write
 
 NER = """\
@@ -273,8 +276,6 @@ def test_without_a_repository_the_results_are_in_the_cache(
 def test_the_copies_of_a_killed_run_are_removed(root: Path, spacy: Spacy) -> None:
     spacy("run", "convert", cwd=root)
     script = "kill -9 $PPID\n"
-    from tests.testing.projects import process
-
     write(root, {"scripts/train.sh": script})
     before = snapshot(root)
     assert process("run", "train", *SEEDS, cwd=root).code == -9
@@ -301,3 +302,19 @@ def test_copies_share_no_inode_with_the_project(root: Path, spacy: Spacy) -> Non
     assert "2" not in printed
     assert printed >= {"1", "scripts", "project.yml", ".gitignore"}
     assert not printed & {".git", "metrics.json", os.curdir + "git"}
+
+
+def test_a_copy_can_be_packed_for_a_worker_of_a_cluster(root: Path) -> None:
+    """Also its hidden files; no command of git works in Git's own folder."""
+
+    write(root, {"corpus/train.spacy": "4\n", ".hidden": "x"})
+    (train,) = (c for c in parse(NER.encode()).project.commands if c.name == "train")
+    tree = VariantTree(parse(NER.encode()).project, root, "--vars.seed 1")
+    tree.fill(train)
+    tree.copy_dependency(train.deps[0])
+    content = archive_content(parse(NER.encode()).project, train, tree.root)
+    assert [name for name, *_ in content.files] == [
+        ".gitignore", ".hidden", "corpus/train.spacy", "project.yml",
+        *(f"scripts/{name}.sh" for name in ("convert", "evaluate", "train")),
+    ]  # fmt: skip
+    assert content.folders == ("corpus", "training")
