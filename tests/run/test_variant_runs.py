@@ -101,6 +101,7 @@ def test_a_matrix_runs_on_a_project_as_it_is(root: Path, spacy: Spacy) -> None:
     assert snapshot(root) == {**before, **added, "project.lock": lock}
     assert not copies(root)
     assert scores(root, spacy) == ["0 0.04", "1 0.14", "2 0.24"]
+    assert "==> evaluate --vars.seed 0: running (not run yet) [3/7]\n" in done.err
     again = spacy("run", "all", *SEEDS, cwd=root)
     assert state(again, "up to date") == ["convert", *NAMES]
     assert "restored 2" in restore(root, spacy, again).err
@@ -115,6 +116,8 @@ def test_variants_run_again_only_where_something_changed(root: Path, spacy: Spac
     spacy("run", "all", "--matrix", "seed=0,1", cwd=root)
     more = spacy("run", "all", *SEEDS, "--jobs", "3", cwd=root)
     assert (state(more, "running"), "skipped 5" in more.err) == (NAMES[4:], True)
+    assert "==> train --vars.seed 0: up to date [2/7]\n" in more.err
+    assert re.search(r"==> evaluate --vars.seed 2: done in .* s \[7/7\]\n", more.err)
     write(root, {"scripts/evaluate.sh": 'echo "{\\"score\\": 0.5}" > $2\n'})  # not a dependency
     assert "skipped 7" in spacy("run", "all", *SEEDS, cwd=root).err
     forced = spacy("run", "evaluate", "train", *SEEDS, "--force", cwd=root)
