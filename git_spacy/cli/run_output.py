@@ -61,6 +61,7 @@ class _RunDisplay:
         self._shown_python = False
         self._has_started = False
         self._names_width = 0
+        self._total = self._ended = 0  # of the commands of a matrix, which are counted
         self._colours = cycle(_COLOURS)
         self._colour_by_command: dict[str, str] = {}
         self._held: dict[str, list[Callable[[], None]]] = {}
@@ -68,11 +69,14 @@ class _RunDisplay:
     def show(self, event: RunEvent) -> None:
         """Print an event, or hold it until its command has ended."""
 
-        if isinstance(event, CommandSkipped):
-            output.heading(f"==> {event.command}:", "up to date", "green")
+        if isinstance(event, RunPlanned):
+            self._total = len(event.names)
+            self._names_width = max(map(len, map(short_name, event.names)), default=0)
+        elif isinstance(event, CommandSkipped):
+            self._ending(event.command, "up to date", "green")
         elif isinstance(event, CommandRestored):
             text = f"restored from {event.source} ({event.reasons[0]})"
-            output.heading(f"==> {event.command}:", text, "green")
+            self._ending(event.command, text, "green")
         elif isinstance(event, CommandStarted):
             self._started(event)
         elif isinstance(event, StepStarted):
@@ -82,15 +86,23 @@ class _RunDisplay:
             self._line(event.command, event.text, event.is_error)
         elif isinstance(event, CommandFinished):
             self._flush(event.command)
-            text = f"done in {output.duration(event.seconds)}"
-            output.heading(f"==> {event.command}:", text, "green")
+            self._ending(event.command, f"done in {output.duration(event.seconds)}", "green")
         elif isinstance(event, CommandFailed):
             self._flush(event.command)
             if self._style != "alone":
                 text = f"failed ({event.error.problems[0].message})"
-                output.heading(f"==> {event.command}:", text, "red")
+                self._ending(event.command, text, "red")
+            else:
+                self._ended += 1
         elif isinstance(event, Diagnostic):
             output.diagnostic(event)
+
+    def _ending(self, command: str, text: str, colour: str) -> None:
+        """Print how a command ended; of a matrix, also how many of its commands have ended."""
+
+        self._ended += 1
+        count = f" [{self._ended}/{self._total}]" if self._total else ""
+        output.heading(f"==> {command}:", text + count, colour)
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):
@@ -104,7 +116,9 @@ class _RunDisplay:
         if self._has_started and self._style == "alone":
             output.success("")  # an empty line after the output of the last command
         self._has_started = True
-        output.heading(f"==> {event.command}:", f"{word} ({first})", "cyan")
+        is_counted = self._total and self._style == "alone"  # otherwise several run at a time
+        count = f" [{self._ended + 1}/{self._total}]" if is_counted else ""
+        output.heading(f"==> {event.command}:", f"{word} ({first}){count}", "cyan")
         for reason in others:
             output.message(output.fill(f"    and {reason}", sys.stderr, " " * 8))
 

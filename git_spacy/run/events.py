@@ -67,9 +67,11 @@ class CommandFinished(NamedTuple):
 
 
 class RunPlanned(NamedTuple):
-    """A run of `commands` commands begins; some of them may be skipped."""
+    """A run of `commands` commands begins; some of them may be skipped. If there are variants among
+    them, `names` are the names of all."""
 
     commands: int
+    names: tuple[str, ...] = ()
 
 
 RunEvent = Union[  # noqa: UP007 (3.10)

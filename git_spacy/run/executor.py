@@ -24,13 +24,21 @@ EXECUTORS = {
 
 class Job(NamedTuple):
     """A command to run: its steps and the folder `root` to run them in. `python` is the
-    interpreter that replaced `python` in the steps."""
+    interpreter that replaced `python` in the steps. If `root` is a copy of the project, `project`
+    is the project's own folder."""
 
     command: Command
     steps: tuple[Step, ...]
     root: Path
     environ: Mapping[str, str]
     python: str = ""
+    project: Path | None = None
+
+    @property
+    def project_root(self) -> Path:
+        """The project's own folder."""
+
+        return self.project or self.root
 
 
 class JobResult(NamedTuple):

@@ -54,7 +54,7 @@ class RayExecutor:
     def start(self, job: Job) -> None:
         if self._cluster is None:
             self._cluster = Cluster(self._address)
-            if created := ray_options.create_folder_proof(job.root):
+            if created := ray_options.create_folder_proof(job.project_root):
                 self._proof, self._secret = created
         environ = {"PYTHONUNBUFFERED": "1", **job.environ}
         for name in self._cluster.added_variables:
@@ -269,7 +269,8 @@ class _Task:
 
     def _on_archived(self, report: RunReporter, chunk: bytes) -> None:  # noqa: ARG002
         if self._outputs_file is None:
-            self._outputs_file = tempfile.TemporaryFile(dir=state_dir(self._job.root))  # noqa: SIM115
+            folder = state_dir(self._job.project_root)
+            self._outputs_file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._outputs_file.write(chunk)
 
     def _on_exited(self, report: RunReporter, code: int, was_started: bool) -> None:

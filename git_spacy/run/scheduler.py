@@ -225,7 +225,9 @@ class _Scheduler:
 
     def run_all(self) -> RunOutcome:
         context = self._context
-        context.report(RunPlanned(len(self._plan.commands)))
+        commands = self._plan.commands
+        names = tuple(c.name for c in commands) if any(c.variant_of for c in commands) else ()
+        context.report(RunPlanned(len(commands), names))
         while True:
             self._start_ready()
             if not self._running:

@@ -31,6 +31,8 @@ from git_spacy.state.verdict import Reason, Verdict
 if TYPE_CHECKING:
     from git_spacy.run.scheduler import RunContext
 
+# variables with the folder of a tool's own logs, which must not be lost with the copy
+_TOOL_FOLDERS = ("WANDB_DIR",)
 _ATTEMPTS = 3  # to copy the dependencies while somebody edits them
 
 
@@ -85,6 +87,7 @@ class VariantRuns:
         self._may_restore = may_restore
         self._results: dict[str, _Result] = {}
         self._trees: dict[str, VariantTree] = {}
+        self._warned: set[str] = set()  # commands that wrote files beside their outputs
 
     def __contains__(self, name: object) -> bool:
         return name in self._commands
@@ -217,11 +220,13 @@ class VariantRuns:
                 f"a dependency of '{command.name}' changed while it was copied",
                 hint=command.cli_name,
             )
-        environ = process_environment(context.python, context.environ)
-        if pending:
-            environ = {**environ, **pending.environment()}
+        environ = {
+            **dict.fromkeys(_TOOL_FOLDERS, str(context.root)),
+            **process_environment(context.python, context.environ),
+            **(pending.environment() if pending else {}),
+        }
         steps = build_steps(command, context.python, context.project.environment, context.environ)
-        return Job(command, steps, tree.root, environ, context.python.path)
+        return Job(command, steps, tree.root, environ, context.python.path, context.root)
 
     def finish(
         self, result: JobResult, before: Observed, context: RunContext,
@@ -247,6 +252,7 @@ class VariantRuns:
         if missing:
             raise missing_outputs(command, missing)
         _warn_of_changed_dependencies(command, tree, context.report)
+        self._warn_of_undeclared_files(command, tree, context.report)
         return record
 
     def _keep(self, command: Command, before: Observed, outs: Observed, tree: VariantTree) -> None:
@@ -259,6 +265,20 @@ class VariantRuns:
         for path in command.produced:
             tree.remember(path)
         self._results[command.name] = _Result(before, outs)
+
+    def _warn_of_undeclared_files(
+        self, command: Command, tree: VariantTree, report: RunReporter
+    ) -> None:
+        """Warn, once for all variants of a command, of files that will be lost with the copy."""
+
+        files = [] if command.variant_of in self._warned else tree.undeclared_files()
+        if files:
+            self._warned.add(command.variant_of)
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            report(warning(
+                f"'{command.variant_of}' wrote '{files[0]}'{more}, which the variants do not keep",
+                "to keep them, list them under 'outputs' in project.yml",
+            ))  # fmt: skip
 
     def _place_outputs(self, tree: VariantTree, command: Command, path: ProjectPath) -> None:
         """Let the copy that `command` runs in have the outputs of the producers of `path`."""

@@ -54,6 +54,7 @@ class VariantTree:
         self._root = root
         self._is_filled = False
         self._seen: dict[str, str] = {}
+        self._base: set[str] = set()
         self.root = folder / _folder_name(name)
 
     def create(self) -> Path:
@@ -69,7 +70,8 @@ class VariantTree:
         self.create()
         if not self._is_filled:
             self._is_filled = True
-            for name in base_files(self._project, self._root):
+            self._base = set(base_files(self._project, self._root))
+            for name in sorted(self._base):
                 target = self.root / name
                 if not os.path.lexists(target):
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +100,18 @@ class VariantTree:
                     _copy(self._root / name, target, follow=not is_inside)
             staged.commit()
         self.remember(path)
+
+    def undeclared_files(self) -> list[str]:
+        """Return the files in the copy that are neither the project's own nor outputs or
+        dependencies of a command."""
+
+        commands = self._project.commands
+        declared = {path.normal for c in commands for path in (*c.deps, *c.produced)}
+        return sorted(
+            name
+            for name in set(walk(self.root, "")) - self._base
+            if "__pycache__" not in name and declared.isdisjoint(_with_parents(name))
+        )
 
     def remember(self, path: ProjectPath) -> None:
         """Remember the state of a path, to find out later whether a script changed it."""

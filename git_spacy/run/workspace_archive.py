@@ -105,9 +105,14 @@ def _archive_folders(project: Project, command: Command, root: Path) -> list[str
 
 
 def versioned_files(root: Path) -> Iterator[str]:
-    """Yield the files that Git tracks or does not ignore; without Git, all that are not hidden."""
+    """Yield the files that Git tracks or does not ignore; without Git, all that are not hidden; of
+    a copy of the project, which is in Git's own folder, all."""
 
-    repository = Repository.discover(Path(os.path.realpath(root)))
+    try:
+        repository = Repository.discover(Path(os.path.realpath(root)))
+    except Refused:
+        yield from walk(root, "")
+        return
     if repository is None or repository.top is None or not process.available():
         yield from (name for name in walk(root, "") if not name.startswith("."))
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from git_spacy.lock import lock_format
-from tests.testing.projects import Done, Spacy, project, snapshot
+from git_spacy.project.loader import parse
+from git_spacy.run.variant_trees import VariantTree
+from git_spacy.run.workspace_archive import archive_content
+from tests.testing.projects import Done, Spacy, process, project, snapshot
 from tests.testing.repositories import git, write
 
 NER = """\
@@ -99,6 +101,7 @@ def test_a_matrix_runs_on_a_project_as_it_is(root: Path, spacy: Spacy) -> None:
     assert snapshot(root) == {**before, **added, "project.lock": lock}
     assert not copies(root)
     assert scores(root, spacy) == ["0 0.04", "1 0.14", "2 0.24"]
+    assert "==> evaluate --vars.seed 0: running (not run yet) [3/7]\n" in done.err
     again = spacy("run", "all", *SEEDS, cwd=root)
     assert state(again, "up to date") == ["convert", *NAMES]
     assert "restored 2" in restore(root, spacy, again).err
@@ -113,6 +116,8 @@ def test_variants_run_again_only_where_something_changed(root: Path, spacy: Spac
     spacy("run", "all", "--matrix", "seed=0,1", cwd=root)
     more = spacy("run", "all", *SEEDS, "--jobs", "3", cwd=root)
     assert (state(more, "running"), "skipped 5" in more.err) == (NAMES[4:], True)
+    assert "==> train --vars.seed 0: up to date [2/7]\n" in more.err
+    assert re.search(r"==> evaluate --vars.seed 2: done in .* s \[7/7\]\n", more.err)
     write(root, {"scripts/evaluate.sh": 'echo "{\\"score\\": 0.5}" > $2\n'})  # not a dependency
     assert "skipped 7" in spacy("run", "all", *SEEDS, cwd=root).err
     forced = spacy("run", "evaluate", "train", *SEEDS, "--force", cwd=root)
@@ -225,6 +230,8 @@ def test_what_scripts_change_in_a_copy_stays_there(root: Path, spacy: Spacy) -> 
     assert "'train --vars.seed 1' changed its dependency 'corpus/train.spacy', only in" in done.err
     assert (root / "corpus/train.spacy").read_text() == "4\n"
     assert not (root / "notes.txt").exists()
+    lost = "'train' wrote 'notes.txt' and 1 more, which the variants do not keep"
+    assert done.err.count(f"warning: {lost}") == 1
     assert "skipped 7" in spacy("run", "all", *SEEDS, cwd=root).err
 
 
@@ -273,8 +280,6 @@ def test_without_a_repository_the_results_are_in_the_cache(
 def test_the_copies_of_a_killed_run_are_removed(root: Path, spacy: Spacy) -> None:
     spacy("run", "convert", cwd=root)
     script = "kill -9 $PPID\n"
-    from tests.testing.projects import process
-
     write(root, {"scripts/train.sh": script})
     before = snapshot(root)
     assert process("run", "train", *SEEDS, cwd=root).code == -9
@@ -293,11 +298,31 @@ def test_a_lock_is_not_rebuilt_from_variants(root: Path, spacy: Spacy) -> None:
 
 def test_copies_share_no_inode_with_the_project(root: Path, spacy: Spacy) -> None:
     spacy("run", "convert", cwd=root)
-    script = str(SCRIPTS["scripts/train.sh"]) + "stat -c %h corpus/train.spacy scripts/*; ls -a\n"
+    script = (
+        str(SCRIPTS["scripts/train.sh"])
+        + "stat -c %h corpus/train.spacy scripts/*; ls -a; echo $WANDB_DIR\n"
+    )
     write(root, {"scripts/train.sh": script})
     git(root, "config", "spacy.cacheLinks", "true")
     done = spacy("run", "train", "--matrix", "seed=1,2", "--jobs", "2", cwd=root)
     printed = {line.split("| ")[1] for line in done.out.splitlines()}
     assert "2" not in printed
+    assert str(root) in printed  # the offline runs of Weights & Biases are not lost with the copy
     assert printed >= {"1", "scripts", "project.yml", ".gitignore"}
-    assert not printed & {".git", "metrics.json", os.curdir + "git"}
+    assert not printed & {".git", "metrics.json"}
+
+
+def test_a_copy_can_be_packed_for_a_worker_of_a_cluster(root: Path) -> None:
+    """Also its hidden files; no command of git works in Git's own folder."""
+
+    write(root, {"corpus/train.spacy": "4\n", ".hidden": "x"})
+    (train,) = (c for c in parse(NER.encode()).project.commands if c.name == "train")
+    tree = VariantTree(parse(NER.encode()).project, root, "--vars.seed 1")
+    tree.fill(train)
+    tree.copy_dependency(train.deps[0])
+    content = archive_content(parse(NER.encode()).project, train, tree.root)
+    assert [name for name, *_ in content.files] == [
+        ".gitignore", ".hidden", "corpus/train.spacy", "project.yml",
+        *(f"scripts/{name}.sh" for name in ("convert", "evaluate", "train")),
+    ]  # fmt: skip
+    assert content.folders == ("corpus", "training")
