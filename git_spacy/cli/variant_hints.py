@@ -13,7 +13,7 @@ from git_spacy.project.model import Command
 
 if TYPE_CHECKING:
     from git_spacy.project.plan import RunPlan
-    from git_spacy.run.scheduler import RunOutcome
+    from git_spacy.run.outcome import RunOutcome
 
 
 def show_variant_hints(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,10 +29,10 @@ from git_spacy.files import make_directory
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command, Project
-from git_spacy.project.paths import ProjectPath
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
 from git_spacy.run import refusals
+from git_spacy.run.dry_run import dry_run
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -41,17 +41,17 @@ from git_spacy.run.events import (
     CommandStarted,
     RunPlanned,
     RunReporter,
-    StepStarted,
 )
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.interpreter import Interpreter, installed_version
+from git_spacy.run.judging import displayed_reasons, judge, stale_producers
 from git_spacy.run.logs import RunLogs
+from git_spacy.run.outcome import RunOutcome
 from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
 from git_spacy.run.recorder import PendingRecord, Recorder
 from git_spacy.run.requirements import unmet_requirements
-from git_spacy.run.script import build_steps, process_environment, shown_lines
+from git_spacy.run.script import build_steps, process_environment
 from git_spacy.run.script_check import check_scripts
-from git_spacy.run.stale_producers import StaleProducers
 from git_spacy.state import worktree_status
 from git_spacy.state.results import (
     is_only_churn,
@@ -65,27 +65,6 @@ from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
     from git_spacy.run.variant_runs import VariantRuns
-
-
-class RunOutcome(NamedTuple):
-    """The names of the commands that ran (or would run, in a dry run), were skipped, were restored,
-    failed (with their errors), and were not started because of a failure."""
-
-    ran: tuple[str, ...]
-    skipped: tuple[str, ...]
-    restored: tuple[str, ...] = ()
-    failed: tuple[tuple[str, GitSpacyError], ...] = ()
-    not_started: tuple[str, ...] = ()
-
-    def error(self) -> GitSpacyError | None:
-        """Combine all failures into one error with the exit code of the first; None if there are no
-        failures."""
-
-        if not self.failed:
-            return None
-        first = self.failed[0][1]
-        first.problems = tuple(problem for _, error in self.failed for problem in error.problems)
-        return first
 
 
 class RunContext(NamedTuple):
@@ -156,7 +135,7 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
         lambda c: c.name in context.force or judge(c, context)[0].must_run,
     )
     if context.dry:
-        return _dry_run(plan.commands, context)
+        return dry_run(plan.commands, context)
     for directory in context.project.directories:
         make_directory(context.root, directory.normal)
     scheduler = _Scheduler(plan, context)
@@ -199,7 +178,7 @@ class _Scheduler:
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
         self._graph = DependencyGraph(context.project.commands)
-        self._warn_of_stale_producers = _stale_producers(plan.commands, context, self._graph)
+        self._warn_of_stale_producers = stale_producers(plan.commands, context, self._graph)
         self._has_checked_requirements = False
         self._previous_outputs = PreviousOutputs(
             context.project,
@@ -310,7 +289,7 @@ class _Scheduler:
         if context.cache and verdict.state != "always_runs" and not is_forced:
             pending = context.recorder.begin() if context.recorder else None
             if source := context.cache.restore(command, before):
-                reasons = _displayed_reasons(verdict, (), False)
+                reasons = displayed_reasons(verdict, (), False)
                 running = _RunningCommand(number, before, pending, 0.0)
                 self._record_restored(command, running, source, reasons)
                 return
@@ -337,7 +316,7 @@ class _Scheduler:
             self._has_checked_requirements = True
             for unmet in unmet_requirements(context.project, context.root, context.python):
                 context.report(unmet)
-        reasons = _displayed_reasons(verdict, (), command.name in context.force)
+        reasons = displayed_reasons(verdict, (), command.name in context.force)
         context.report(CommandStarted(command.name, reasons, False))
         _warn_of_unset_variables(command, context)
 
@@ -357,7 +336,7 @@ class _Scheduler:
         pending = context.recorder.begin() if context.recorder else None
         may_restore = verdict.state != "always_runs" and not is_forced
         if may_restore and (source := variants.restore(command, before, context, pending)):
-            reasons = _displayed_reasons(verdict, (), False)
+            reasons = displayed_reasons(verdict, (), False)
             context.report(CommandRestored(command.name, reasons, source))
             self._restored.append(command.name)
             self._mark_done(number)
@@ -441,80 +420,6 @@ class _Scheduler:
     def _mark_done(self, number: int) -> None:
         for unfinished in self._unfinished:
             unfinished.discard(number)
-
-
-def _dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:
-    """Report what would run, in the order of a run with one job."""
-
-    ran: list[Command] = []
-    skipped: list[str] = []
-    failed: list[tuple[str, GitSpacyError]] = []
-    graph = DependencyGraph(context.project.commands)
-    warn_of_stale_producers = _stale_producers(commands, context, graph)
-    for command in commands:
-        verdict, _ = judge(command, context)
-        seen = [c for c in ran if not context.variants or context.variants.sees(command, c)]
-        remade = _remade_dependencies(command, seen)
-        missing = [path for path in verdict.missing if not _covers(remade, path)]
-        is_forced = command.name in context.force
-        if missing and (verdict.must_run or is_forced or remade):
-            problems = refusals.missing_dependencies(
-                context.project, context.root, command, missing
-            )
-            failed.append((command.name, CheckFailed.from_problems(problems)))
-        if wrong := worktree_status.wrong_assets(context.project, command, context.stats):
-            problems = refusals.wrong_assets(command, wrong)
-            failed.append((command.name, CheckFailed.from_problems(problems)))
-        if not verdict.must_run and not is_forced and not remade:
-            context.report(CommandSkipped(command.name))
-            warn_of_stale_producers(command)
-            skipped.append(command.name)
-            continue
-        reasons = _displayed_reasons(verdict, remade, is_forced)
-        context.report(CommandStarted(command.name, reasons, True))
-        for line in shown_lines(command, context.python, context.project, context.environ):
-            context.report(StepStarted(command.name, line))
-        ran.append(command)
-    context.stats.save()
-    return RunOutcome(tuple(command.name for command in ran), tuple(skipped), failed=tuple(failed))
-
-
-def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:
-    """Judge a command by the present state of its files; return the verdict and that state."""
-
-    if context.variants and command.name in context.variants:
-        return context.variants.judge(command, context)
-    entries = context.lock.entries
-    return worktree_status.judge(context.project, command, entries, context.stats, context.environ)
-
-
-def _stale_producers(
-    planned: Sequence[Command], context: RunContext, graph: DependencyGraph
-) -> StaleProducers:
-    return StaleProducers(
-        graph, planned, lambda command: judge(command, context)[0], context.report
-    )
-
-
-def _remade_dependencies(command: Command, ran: Iterable[Command]) -> tuple[ProjectPath, ...]:
-    """Return the dependencies of `command` that the earlier commands of a dry run would remake."""
-
-    outputs = [output for other in ran for output in other.produced]
-    return tuple(output for output in outputs if any(output.touches(dep) for dep in command.deps))
-
-
-def _covers(remade: Iterable[ProjectPath], path: ProjectPath) -> bool:
-    return any(output.touches(path) for output in remade)
-
-
-def _displayed_reasons(
-    verdict: Verdict, remade: Sequence[ProjectPath], force: bool
-) -> tuple[str, ...]:
-    if force and not verdict.must_run:
-        return ("--force",)
-    missing = {path.text for path in verdict.missing} if remade else set()
-    reasons = [reason.text for reason in verdict.reasons if reason.about not in missing]
-    return tuple(reasons) or tuple(f"dependency '{output}' would change" for output in remade)
 
 
 def _write_record(

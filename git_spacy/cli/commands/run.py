@@ -21,7 +21,8 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.project.permission import require_all_writable, written_by_commands
 
 if TYPE_CHECKING:
-    from git_spacy.run.scheduler import RunContext, RunOutcome
+    from git_spacy.run.outcome import RunOutcome
+    from git_spacy.run.scheduler import RunContext
     from git_spacy.state.run_lock import Registration
 
 EXAMPLES = (
