@@ -70,6 +70,15 @@ def test_a_single_step_does_nothing_else(root: Path, spacy: Spacy, part: str) ->
     assert spacy("init", part, "--yes", cwd=root).out == ""
 
 
+def test_without_a_terminal_the_hint_repeats_the_steps_and_works(root: Path, spacy: Spacy) -> None:
+    refused = spacy("init", "merge", "notes", cwd=root)
+    hint = "git spacy init merge notes --yes"
+    assert (refused.code, refused.err.splitlines()[-1]) == (2, f"hint: {hint}")
+    assert spacy(*hint.split()[2:], cwd=root).code == 0
+    refused = spacy("init", "--undo", cwd=root)
+    assert refused.err.splitlines()[-1] == "hint: git spacy init --undo --yes"
+
+
 def test_settings_that_are_in_effect_are_left_alone_wherever_they_are(
     root: Path, spacy: Spacy
 ) -> None:

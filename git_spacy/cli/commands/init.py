@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from git_spacy import interrupts
-from git_spacy.cli import output
+from git_spacy.cli import command_line, output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import Diagnostic, InvalidInput
@@ -94,7 +94,7 @@ def _set_up(
     _show(changes)
     if dry:
         return 0
-    chosen = changes if yes else _ask(changes, "--yes")
+    chosen = changes if yes else _ask(changes)
     apply.apply(context, chosen)
     if not chosen:
         output.message("nothing was changed")
@@ -138,7 +138,7 @@ def _undo(context: plan.RepoContext, yes: bool, dry: bool) -> int:
     _show(undo_plan.changes, undoing=True)
     if dry:
         return 0
-    if not yes and not _ask(undo_plan.changes, "--undo --yes", whole=True):
+    if not yes and not _ask(undo_plan.changes, whole=True):
         output.message("nothing was changed")
         return 0
     apply.undo(context, undo_plan.changes, undo_plan.folders, undo_plan.remaining)
@@ -167,45 +167,49 @@ def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
             output.result(f"  {line}")
 
 
-def _ask(changes: Sequence[Change], option: str, *, whole: bool = False) -> list[Change]:
+def _without_asking() -> str:
+    """Return the command line that makes the same changes without asking."""
+
+    return f"{command_line.typed(click.get_current_context())} --yes"
+
+
+def _ask(changes: Sequence[Change], *, whole: bool = False) -> list[Change]:
     """Return the changes that the user agrees to. Raises InvalidInput without a terminal."""
 
     from git_spacy.git.process import can_prompt
     from git_spacy.setup.changes import STEPS
 
     if not can_prompt():
-        raise InvalidInput(
-            "cannot ask for confirmation without a terminal", hint=f"git spacy init {option}"
-        )
+        hint = _without_asking()
+        raise InvalidInput("cannot ask for confirmation without a terminal", hint=hint)
     steps = list(dict.fromkeys(change.step for change in changes))
     if whole or len(steps) == 1:
-        confirmed = _choose("Make these changes? [y/N]", ("yes", "no"), option) == "yes"
+        confirmed = _choose("Make these changes? [y/N]", ("yes", "no")) == "yes"
         return list(changes) if confirmed else []
     question = "Make these changes? [y]es, [n]o, or ask for [e]ach step [n]"
-    answer = _choose(question, ("yes", "no", "each"), option)
+    answer = _choose(question, ("yes", "no", "each"))
     if answer == "each":
         steps = [
             step
             for step in steps
-            if _choose(f"{step}: {STEPS[step]}? [y/N]", ("yes", "no"), option) == "yes"
+            if _choose(f"{step}: {STEPS[step]}? [y/N]", ("yes", "no")) == "yes"
         ]
     elif answer == "no":
         steps = []
     return [change for change in changes if change.step in steps]
 
 
-def _choose(question: str, choices: Sequence[str], option: str) -> str:
+def _choose(question: str, choices: Sequence[str]) -> str:
     """Ask on the terminal; return one of `choices`, which can be shortened.
 
-    An empty line means "no". Raises InvalidInput at the end of the input; `git spacy init OPTION`
-    makes the same changes without asking.
+    An empty line means "no". Raises InvalidInput at the end of the input.
     """
 
     while True:
         output.prompt(f"{question}: ")
         line = interrupts.read_line(sys.stdin)
         if not line:  # the end of the input
-            raise InvalidInput("no answer", hint=f"git spacy init {option}")
+            raise InvalidInput("no answer", hint=_without_asking())
         answer = line.strip().lower() or "no"
         for choice in choices:
             if choice.startswith(answer):
