@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_ATTEMPTS = 3  # Ray gives up if a node does not start within 30 s, as on a busy machine
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -30,22 +31,28 @@ def cluster() -> Iterator[Ray]:
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
-        said = Path(folder) / "stderr"
-        with said.open("wb") as stderr:
-            child = subprocess.Popen(
-                (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=stderr, cwd=folder, text=True, env=environ(folder),
-            )  # fmt: skip
-        assert child.stdin
-        assert child.stdout
+        for _ in range(_ATTEMPTS):
+            child = _start(folder)
+            assert child.stdin
+            assert child.stdout
+            if address := child.stdout.readline().strip():
+                break
+            child.wait(60)
         try:
-            address = child.stdout.readline().strip()
-            assert address, said.read_text()
+            assert address, (Path(folder) / "stderr").read_text()
             yield Ray(address, Path(folder))
         finally:
             child.stdin.close()
             child.wait(60)
             child.stdout.close()
+
+
+def _start(folder: str) -> subprocess.Popen[str]:
+    with (Path(folder) / "stderr").open("wb") as stderr:
+        return subprocess.Popen(
+            (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=stderr, cwd=folder, text=True, env=environ(folder),
+        )  # fmt: skip
 
 
 def environ(folder: str) -> dict[str, str]:
