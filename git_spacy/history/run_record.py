@@ -52,7 +52,9 @@ class RunRecord(NamedTuple):
     tracked files differed from it, outputs and the lock excluded; `vars` the overridden variables;
     `versions` those of python, spacy and git-spacy; `metrics` the numbers in each small JSON
     output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
-    for outputs restored from `source`.
+    for outputs restored from `source`. For a run on a cluster, `queued` is how many seconds passed
+    before it began, `node` the id that the cluster gave the machine, and `resources` what was
+    reserved there.
     """
 
     time: str
@@ -70,6 +72,9 @@ class RunRecord(NamedTuple):
     versions: Mapping[str, str] = {}
     metrics: Mapping[str, Mapping[str, float]] = {}
     source: str = ""
+    queued: float = 0.0
+    node: str = ""
+    resources: Mapping[str, float] = {}
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -105,8 +110,9 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    if not record.source:  # as in lines older than this key
-        del document["source"]
+    for name in ("source", "queued", "node", "resources"):
+        if not document[name]:  # as in lines older than this key
+            del document[name]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
     return document
@@ -144,6 +150,12 @@ def _record(document: dict[str, Any]) -> RunRecord:
         how=how,
         source=formats.line(document.get("source", "")),
         seconds=_seconds(document.get("seconds", 0.0)),
+        queued=_seconds(document.get("queued", 0.0)),
+        node=formats.line(document.get("node", "")),
+        resources={
+            formats.line(name): formats.number(amount)
+            for name, amount in document.get("resources", {}).items()
+        },
         exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,

@@ -21,7 +21,7 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.run import ray_options, ray_worker, workspace_archive
 from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
-from git_spacy.run.executor import Job, JobResult
+from git_spacy.run.executor import Execution, Job, JobResult
 from git_spacy.run.line_buffer import LineBuffer
 from git_spacy.run.ray_cluster import Cluster, require_ray
 
@@ -224,11 +224,15 @@ class _Task:
         self._outputs_file: IO[bytes] | None = None
         self._buffers = (LineBuffer(), LineBuffer())
         self._current_step = 0
+        self._submitted: float | None = None  # by the monotonic clock
+        self._queued = 0.0
 
     def submit(self, with_files: bool) -> None:
         """Submit the task to Ray, and upload its files if `with_files`."""
 
         ray = self._executor.ray
+        if self._submitted is None:
+            self._submitted = time.monotonic()
         if with_files and self.archive is None:
             self.archive = self._executor.upload(self._job)
         order = self._executor.work_order(
@@ -261,6 +265,8 @@ class _Task:
 
     def _on_step(self, report: RunReporter, number: int) -> None:
         self._current_step = number
+        if number == 0 and self._submitted is not None:
+            self._queued = time.monotonic() - self._submitted
         report(StepStarted(self.command.name, self._job.steps[number].shown))
 
     def _on_printed(self, report: RunReporter, is_error: bool, data: bytes) -> None:
@@ -272,7 +278,9 @@ class _Task:
             self._outputs_file = tempfile.TemporaryFile(dir=state_dir(self._job.root))  # noqa: SIM115
         self._outputs_file.write(chunk)
 
-    def _on_exited(self, report: RunReporter, code: int, was_started: bool) -> None:
+    def _on_exited(
+        self, report: RunReporter, code: int, was_started: bool, seconds: float, node: str
+    ) -> None:
         for buffer, is_error in zip(self._buffers, (False, True), strict=True):
             for text in buffer.flush():
                 report(LinePrinted(self.command.name, text, is_error))
@@ -286,12 +294,18 @@ class _Task:
             except GitSpacyError as error:
                 self._fail(error)
                 return
-        self.result = self.result or JobResult(self.command, code, step=self._current_step)
+        amounts = ray_options.required_amounts(self.resources)
+        reserved = {name: amount for name, amount in amounts.items() if amount}
+        execution = Execution(seconds, self._queued, node, reserved)
+        self.result = self.result or JobResult(
+            self.command, code, step=self._current_step, execution=execution
+        )
         self.close()
 
     def _restart(self, reason: str) -> None:
         self.close()
         self._buffers = (LineBuffer(), LineBuffer())
+        self._submitted = None
         self._losses += 1
         name = self.command.name
         if self._losses > _MAX_RESTARTS:

@@ -17,8 +17,16 @@ from git_spacy.run.script import Step, build_steps
 from tests.testing.projects import project
 from tests.testing.repositories import repository
 
+NODE = "0" * 56
 ENVIRON = {"API_TOKEN": "for-the-script", "PRIVATE": "only-here-\udcff", "PATH": os.environ["PATH"]}
 WRITE = "import json, os; json.dump(dict(os.environ), open('out', 'w'))"
+
+
+@pytest.fixture(autouse=True)
+def node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the id of the node, for which a worker asks Ray."""
+
+    monkeypatch.setattr(ray_worker, "_node_id", lambda: NODE)
 
 
 @pytest.fixture
@@ -39,7 +47,9 @@ def order(tmp_path: Path) -> ray_worker.WorkOrder:
 def environment_of_script(order: ray_worker.WorkOrder) -> str:
     """Execute the order as a worker that shares the folder; return the environment of its script."""
 
-    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
+    *_, (*ended, seconds, node) = ray_worker.execute(order)
+    assert (ended, node) == (["exited", 0, True], NODE)
+    assert seconds > 0
     return (Path(order.root) / "out").read_text()
 
 
@@ -106,5 +116,5 @@ def test_a_line_with_shell_syntax_runs_on_a_worker_with_its_own_python(tmp_path:
     created = ray_options.create_folder_proof(root)
     assert created
     order = ray_options.build_work_order(loaded, job, *created, None, 0)
-    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
+    assert list(ray_worker.execute(order))[-1][:3] == ("exited", 0, True)
     assert (root / "out").read_text() == "1\nproject.yml\n"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,11 +34,12 @@ def cluster() -> Iterator[Ray]:
     ) as folder:
         for _ in range(_ATTEMPTS):
             child = _start(folder)
-            assert child.stdin
             assert child.stdout
             if address := child.stdout.readline().strip():
                 break
             child.wait(60)
+        assert child.stdin
+        assert child.stdout
         try:
             assert address, (Path(folder) / "stderr").read_text()
             yield Ray(address, Path(folder))
@@ -73,7 +75,11 @@ def _main(folder: str) -> None:
 
     memory: dict[str, Any] = {"object_store_memory": 100 << 20, "include_dashboard": False}
     own = {"num_cpus": 2, "temp_dir": f"{folder}/ray", **memory}  # Ray also writes to TMPDIR/ray
-    made = Cluster(True, head_node_args=own)
+    try:
+        made = Cluster(True, head_node_args=own)
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)  # Ray would wait for its dead server; its other processes end with us
     made.add_node(num_cpus=2, resources={"licence": 1}, **memory)
     made.wait_for_nodes()
     print(made.address, flush=True)
