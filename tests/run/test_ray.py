@@ -28,7 +28,7 @@ from tests.run.test_run import SLEEPER, start_git_spacy, wait_for_content
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
 from tests.testing.projects import Done, process, project, snapshot, two_steps
 from tests.testing.ray_cluster import TOKEN, Ray, cluster
-from tests.testing.repositories import commit, git, repository
+from tests.testing.repositories import commit, git, repository, write
 from tests.testing.waiting import PATIENCE
 
 pytestmark = [
@@ -44,7 +44,7 @@ needs_time = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Ray]:
-    with cluster() as found:
+    with cluster("token") as found:
         yield found
         assert not list(found.folder.glob("git-spacy-*")), "uploaded files were not removed"
 
@@ -262,18 +262,22 @@ def check_recorded_times(root: Path, spans: list[tuple[float, float, str]]) -> N
     assert f"on node {node[:12]} with 1 CPU, 1 licence, after " in process("show", cwd=root).out
 
 
-def test_output_of_parallel_commands_is_prefixed(tmp_path: Path, ray: Ray) -> None:
+def test_output_of_parallel_commands_is_prefixed_and_complete(tmp_path: Path, ray: Ray) -> None:
     root = project(
         tmp_path,
         "commands:\n  - {name: a, script: ['python w.py 1']}\n  - {name: b, script: ['python w.py 2']}\n"
-        "workflows: {all: [a, b]}\n",
+        "  - {name: c, script: ['python -c \"for n in range(100000): print(n)\"']}\n"
+        "workflows: {all: [a, b, c]}\n",
         {
             "w.py": "import sys\nprint('out', sys.argv[1])\nprint('err\\rover', sys.argv[1], file=sys.stderr)\n"
             "sys.stdout.write('no break')"
         },
     )
     done = run_on(ray, root, "all")
-    assert sorted(done.out.splitlines()) == [
+    lines = done.out.splitlines()
+    large = [line for line in lines if line.startswith("c | ")]
+    assert large == [f"c | {number}" for number in range(100_000)]
+    assert sorted(set(lines) - set(large)) == [
         "a | no break", "a | out 1", "b | no break", "b | out 2",
     ]  # fmt: skip
     assert "a | over 1\n" in done.err
@@ -281,16 +285,9 @@ def test_output_of_parallel_commands_is_prefixed(tmp_path: Path, ray: Ray) -> No
     assert "ray" not in done.out.lower()
 
 
-def test_a_large_output_arrives_completely(tmp_path: Path, ray: Ray) -> None:
-    root = project(
-        tmp_path,
-        "commands: [{name: c, script: ['python -c \"for n in range(100000): print(n)\"']}]",
-    )
-    done = run_on(ray, root, "c")
-    assert done.out.splitlines() == [f"c | {number}" for number in range(100_000)]
-
-
-@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+@pytest.mark.parametrize(
+    "uploads", [pytest.param(False, marks=needs_time), True], ids=["shared", "uploaded"]
+)
 def test_the_exit_code_of_a_script_is_passed_on(tmp_path: Path, ray: Ray, uploads: bool) -> None:
     root = project(
         tmp_path,
@@ -588,6 +585,29 @@ def answer_like_a_web_server(listener: socket.socket) -> None:
     answer.close()
 
 
+def test_a_cluster_that_requires_a_token_gets_that_of_the_user(tmp_path: Path, ray: Ray) -> None:
+    """The other tests have it in RAY_AUTH_TOKEN. Ray itself sends none to an address."""
+
+    root = project(tmp_path / "p", "commands: [{name: c, script: [touch made]}]")
+    no = {"RAY_AUTH_TOKEN": "", "HOME": str(tmp_path / "home")}
+    done = run_on(ray, root, "c", **no)
+    assert done.code == 4
+    assert done.err.splitlines()[-2:] == [
+        f"error: the Ray cluster at '{ray.address}' requires a token",
+        "hint: set RAY_AUTH_TOKEN to what 'ray get-auth-token' prints on the cluster's head",
+    ]
+    for wrong in ("ab" * 32, "ab" * 600):  # the latter is as long as a token of Kubernetes
+        done = run_on(ray, root, "c", RAY_AUTH_TOKEN=wrong)
+        assert (done.code, "requires another token than ours\n" in done.err) == (4, True)
+    assert not (root / "made").exists()
+    write(tmp_path / "home", {".ray/auth_token": f"{TOKEN}\n"})
+    done = run_on(ray, root, "c", **no, RAY_AUTH_MODE="disabled")
+    assert (done.code, done.err.splitlines()[-1]) == (4, "hint: unset RAY_AUTH_MODE")
+    done = run_on(ray, root, "c", **no)
+    assert done.code == 0, done.err
+    assert (root / "made").exists()
+
+
 def test_missing_ray_is_reported_with_an_installation_hint(tmp_path: Path) -> None:
     code = "import sys; sys.modules['ray'] = None; from git_spacy.cli.main import main; sys.exit(main())"
     done = subprocess.run(
@@ -616,21 +636,17 @@ def test_no_cluster_is_contacted_if_everything_is_up_to_date(tmp_path: Path) -> 
 
 
 def test_the_worker_code_does_not_depend_on_git_spacy() -> None:
-    from ray import cloudpickle
-
-    from git_spacy.run import ray_worker
-
     code = (
-        "import sys, ray.cloudpickle\nsys.modules['git_spacy'] = None\n"
-        "execute = ray.cloudpickle.loads(sys.stdin.buffer.read())\nprint(execute.__name__)"
+        "import sys\nfrom ray import cloudpickle\nfrom git_spacy.run import ray_worker\n"
+        "cloudpickle.register_pickle_by_value(ray_worker)\n"
+        "data = cloudpickle.dumps(ray_worker.execute)\n"
+        "ours = [name for name in sys.modules if name.split('.')[0] == 'git_spacy']\n"
+        "sys.modules.update(dict.fromkeys(ours))\ndel ray_worker\n"
+        "execute = cloudpickle.loads(data)\nprint(execute.__name__)"
     )
-    cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
-    try:
-        data = cloudpickle.dumps(ray_worker.execute)  # type: ignore[no-untyped-call]
-    finally:
-        cloudpickle.unregister_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
+    environ = {**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])}
     done = subprocess.run(
-        (sys.executable, "-I", "-c", code), input=data, capture_output=True, check=True
+        (sys.executable, "-c", code), env=environ, capture_output=True, check=True
     )
     assert done.stdout == b"execute\n"
 

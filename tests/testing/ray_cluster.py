@@ -25,15 +25,19 @@ class Ray(NamedTuple):
 
 
 @contextmanager
-def cluster() -> Iterator[Ray]:
-    """Start a cluster with two CPUs on each node, and one `licence` on the second."""
+def cluster(auth_mode: str = "disabled") -> Iterator[Ray]:
+    """Start a cluster with two CPUs on each node, and one `licence` on the second.
+
+    With `auth_mode` "token", it requires TOKEN, as one of `ray start --head` does if the user has
+    a token.
+    """
 
     # the path of a socket must be short
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
         for _ in range(_ATTEMPTS):
-            child = _start(folder)
+            child = _start(folder, auth_mode)
             assert child.stdout
             if address := child.stdout.readline().strip():
                 break
@@ -49,11 +53,11 @@ def cluster() -> Iterator[Ray]:
             child.stdout.close()
 
 
-def _start(folder: str) -> subprocess.Popen[str]:
+def _start(folder: str, auth_mode: str) -> subprocess.Popen[str]:
     with (Path(folder) / "stderr").open("wb") as stderr:
         return subprocess.Popen(
             (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=stderr, cwd=folder, text=True, env=environ(folder),
+            stderr=stderr, cwd=folder, text=True, env={**environ(folder), "RAY_AUTH_MODE": auth_mode},
         )  # fmt: skip
 
 
