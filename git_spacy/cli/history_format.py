@@ -21,6 +21,7 @@ from git_spacy.history.run_record import (
 )
 
 _SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate itself
+_SHORT_NODE = 12
 
 
 def heading(commit: AnnotatedCommit) -> str:
@@ -106,6 +107,15 @@ def changed_inputs(before: RunRecord, after: RunRecord) -> list[str]:
     return script + [change.name for change in changes if change.kind == "dep"]
 
 
+def _execution(record: RunRecord) -> str:
+    """Return e.g. `on node 5bd61bd5c1e0 with 2 CPU, after 12 s in the queue`."""
+
+    amounts = ", ".join(f"{format_number(n)} {name}" for name, n in record.resources.items())
+    with_amounts = f" with {amounts}" if amounts else ""
+    queued = output.duration(record.queued)
+    return f"on node {record.node[:_SHORT_NODE]}{with_amounts}, after {queued} in the queue"
+
+
 def format_run(run: RecordedRun) -> str:
     """Return everything that is recorded of a run, as text."""
 
@@ -126,6 +136,7 @@ def format_run(run: RecordedRun) -> str:
     if run.matched_by == "tree":
         where += f"; recorded on {run.recorded_on}, but this commit has the same files"
     rows: list[tuple[str, str]] = [("on", where)]
+    rows += [("ran", _execution(record))] if record.node else []
     rows += [("script", text) for text in record.script]
     rows += [("dep", _file(*file[:3])) for file in record.deps]
     rows += [("out", _file(*file[:3])) for file in record.outs]

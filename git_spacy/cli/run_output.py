@@ -141,13 +141,17 @@ class _RunDisplay:
 
 @contextmanager
 def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
-    """Show a line below all others with the number of finished commands; remove it at the end."""
+    """Show a line below all others with the number of finished commands; remove it at the end.
+
+    A command that has started is queued until its first script line starts: on a cluster, later.
+    """
 
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     total = 0
     ended = 0
+    queued: dict[str, None] = {}
     running: dict[str, None] = {}
     with Progress(
         SpinnerColumn(),
@@ -164,14 +168,18 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
             if isinstance(event, RunPlanned):
                 total = event.commands
             elif isinstance(event, CommandStarted):
+                queued[event.command] = None
+            elif isinstance(event, StepStarted):
+                queued.pop(event.command, None)
                 running[event.command] = None
             elif isinstance(
                 event, (CommandSkipped, CommandRestored, CommandFinished, CommandFailed)
             ):
+                queued.pop(event.command, None)
                 running.pop(event.command, None)
                 ended += 1
             display.show(event)
-            line.update(task, description=progress_line(ended, list(running), total))
+            line.update(task, description=progress_line(ended, list(running), len(queued), total))
 
         yield report
 
@@ -184,10 +192,14 @@ def short_name(command: str) -> str:
     return shorten(words, max(output.terminal_width() // 4, _LEAST_NAME))
 
 
-def progress_line(ended: int, running: list[str], total: int) -> str:
-    """Return e.g. `3 of 9 done, running train, test and 2 more, 2 waiting`."""
+def progress_line(ended: int, running: list[str], queued: int, total: int) -> str:
+    """Return e.g. `3 of 9 done, running train, test and 2 more, 2 waiting`.
+
+    `queued` are the commands that a cluster has, but does not run yet.
+    """
 
     more = f" and {len(running) - 2} more" if len(running) > 2 else ""
     now = f", running {', '.join(running[:2])}{more}" if running else ""
-    waiting = total - ended - len(running)
-    return f"{ended} of {total} done{now}" + (f", {waiting} waiting" if waiting else "")
+    counts = {"queued": queued, "waiting": total - ended - len(running) - queued}
+    later = "".join(f", {number} {word}" for word, number in counts.items() if number)
+    return f"{ended} of {total} done{now}{later}"

@@ -54,6 +54,8 @@ class RunRecord(NamedTuple):
     output, by dotted name. `how` is "run", "record" for outputs that already existed, or "restore"
     for outputs restored from `source`. `links` are the ids that other tools gave to the run. A run
     is `isolated` if it was in a copy of the project, so that its outputs were never in the project.
+    For a run on a cluster, `queued` is how many seconds passed before it began, `node` the id that
+    the cluster gave the machine, and `resources` what was reserved there.
     """
 
     time: str
@@ -73,6 +75,9 @@ class RunRecord(NamedTuple):
     source: str = ""
     links: Mapping[str, str] = {}
     isolated: bool = False
+    queued: float = 0.0
+    node: str = ""
+    resources: Mapping[str, float] = {}
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -108,7 +113,7 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    for name in ("source", "links", "isolated"):
+    for name in ("source", "links", "isolated", "queued", "node", "resources"):
         if not document[name]:  # as in lines older than this key
             del document[name]
     document["deps"] = [_plain(file) for file in record.deps]
@@ -149,6 +154,12 @@ def _record(document: dict[str, Any]) -> RunRecord:
         source=formats.line(document.get("source", "")),
         isolated=document.get("isolated", False) is True,
         seconds=_seconds(document.get("seconds", 0.0)),
+        queued=_seconds(document.get("queued", 0.0)),
+        node=formats.line(document.get("node", "")),
+        resources={
+            formats.line(name): formats.number(amount)
+            for name, amount in document.get("resources", {}).items()
+        },
         exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,

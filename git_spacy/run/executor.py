@@ -41,12 +41,22 @@ class Job(NamedTuple):
         return self.project or self.root
 
 
+class Execution(NamedTuple):
+    """How long a job's script ran on a cluster and how long the job waited before, in seconds; the
+    id of the node, and the resources reserved there."""
+
+    seconds: float
+    queued: float
+    node: str
+    resources: Mapping[str, float]
+
+
 class JobResult(NamedTuple):
     """How a job ended: the exit code of the script line that failed, or 0; or the error that kept
     it from running.
 
     `step` is the index of the last line that ran. `was_interrupted`: Ctrl-C ended it, as is usual
-    for a server, and it exited with 0.
+    for a server, and it exited with 0. `execution` is None for a job that ran here, at once.
     """
 
     command: Command
@@ -54,6 +64,7 @@ class JobResult(NamedTuple):
     failure: GitSpacyError | None = None
     step: int = 0
     was_interrupted: bool = False
+    execution: Execution | None = None
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:

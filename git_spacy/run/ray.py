@@ -9,9 +9,11 @@ that do not share the project's folder.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
@@ -21,10 +23,11 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.run import ray_options, ray_worker, workspace_archive
 from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
-from git_spacy.run.executor import Job, JobResult
+from git_spacy.run.executor import Execution, Job, JobResult
 from git_spacy.run.line_buffer import LineBuffer
 from git_spacy.run.ray_cluster import Cluster, require_ray
 
+_NODE_ID = re.compile(r"[0-9a-f]{1,64}")
 _MAX_RESTARTS = 3  # of one command, after its worker was lost
 _POLL_INTERVAL = 0.25  # seconds; a signal is only handled between two calls into Ray
 _MAX_EVENTS = 16  # per turn: a task that never stops printing must not starve the others
@@ -224,11 +227,15 @@ class _Task:
         self._outputs_file: IO[bytes] | None = None
         self._buffers = (LineBuffer(), LineBuffer())
         self._current_step = 0
+        self._submitted: float | None = None  # by the monotonic clock
+        self._queued = 0.0
 
     def submit(self, with_files: bool) -> None:
         """Submit the task to Ray, and upload its files if `with_files`."""
 
         ray = self._executor.ray
+        if self._submitted is None:
+            self._submitted = time.monotonic()
         if with_files and self.archive is None:
             self.archive = self._executor.upload(self._job)
         order = self._executor.work_order(
@@ -261,6 +268,8 @@ class _Task:
 
     def _on_step(self, report: RunReporter, number: int) -> None:
         self._current_step = number
+        if number == 0 and self._submitted is not None:
+            self._queued = time.monotonic() - self._submitted
         report(StepStarted(self.command.name, self._job.steps[number].shown))
 
     def _on_printed(self, report: RunReporter, is_error: bool, data: bytes) -> None:
@@ -273,7 +282,9 @@ class _Task:
             self._outputs_file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._outputs_file.write(chunk)
 
-    def _on_exited(self, report: RunReporter, code: int, was_started: bool) -> None:
+    def _on_exited(
+        self, report: RunReporter, code: int, was_started: bool, seconds: Any, node: Any
+    ) -> None:
         for buffer, is_error in zip(self._buffers, (False, True), strict=True):
             for text in buffer.flush():
                 report(LinePrinted(self.command.name, text, is_error))
@@ -287,12 +298,22 @@ class _Task:
             except GitSpacyError as error:
                 self._fail(error)
                 return
-        self.result = self.result or JobResult(self.command, code, step=self._current_step)
+        amounts = ray_options.required_amounts(self.resources)
+        reserved = {name: amount for name, amount in amounts.items() if amount}
+        now = time.monotonic()
+        most = max(now - (self._submitted or now) - self._queued, 0.0)
+        execution = reported_execution(
+            seconds, node, most=most, queued=self._queued, resources=reserved
+        )
+        self.result = self.result or JobResult(
+            self.command, code, step=self._current_step, execution=execution
+        )
         self.close()
 
     def _restart(self, reason: str) -> None:
         self.close()
         self._buffers = (LineBuffer(), LineBuffer())
+        self._submitted = None
         self._losses += 1
         name = self.command.name
         if self._losses > _MAX_RESTARTS:
@@ -337,3 +358,14 @@ def _remote_function(ray: Any) -> Any:
     with suppress(ValueError):
         cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
     return ray.remote(ray_worker.execute)
+
+
+def reported_execution(
+    seconds: Any, node: Any, *, most: float, queued: float, resources: Mapping[str, float]
+) -> Execution:
+    """Return how a job ran, by what the worker reports, which may be anything: its run time if that
+    is at most `most`, else `most`, and the id of the node, "" if it is none."""
+
+    is_time = isinstance(seconds, float) and 0 <= seconds <= most
+    is_node = isinstance(node, str) and _NODE_ID.fullmatch(node) is not None
+    return Execution(seconds if is_time else most, queued, node if is_node else "", resources)

@@ -9,7 +9,6 @@ import importlib.util
 import logging
 import os
 import signal
-import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,11 +16,8 @@ from typing import Any
 
 from git_spacy import interrupts
 from git_spacy.errors import ExternalError, InvalidInput
+from git_spacy.run.ray_probe import AUTH_MODE, check_address
 
-_CONNECT_TIMEOUT = 5.0  # seconds
-# RFC 9113, 3.4: the connection preface of a client, and the frame that either side sends first
-_SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
 _CLIENT_SCHEME = "ray://"
 _INSTALL = "pip install 'ray>=2.9'"
 # only set while Ray is imported, which is when it reads them
@@ -59,12 +55,12 @@ class Cluster:
         self.is_ours = address is None or address == "local"
         before = set(os.environ)
         with _isolate_ray():
+            if address and not self.is_ours:
+                check_address(address)
             import ray
 
             self.ray: Any = ray
             logging.getLogger("ray").setLevel(logging.ERROR)
-            if address and not self.is_ours:
-                _probe(address)
             self._connect(address or "local")
         self.added_variables = set(os.environ) - before
 
@@ -89,7 +85,10 @@ class Cluster:
                 "cannot start Ray" if self.is_ours else f"cannot connect to Ray at '{address}'"
             )
             lines = str(error).strip().splitlines()
-            hint = "check 'ray status' on the cluster, and that its Ray and Python versions match"
+            hint = (
+                "check 'ray status' on the cluster, that its Ray and Python versions match, and "
+                "RAY_AUTH_TOKEN if it requires a token"
+            )
             raise ExternalError(
                 f"{message}: {lines[0] if lines else type(error).__name__}",
                 hint="" if self.is_ours else hint,
@@ -109,29 +108,8 @@ class Cluster:
 
         with _isolate_ray(), suppress(Exception):
             self.ray.shutdown()
-
-
-def _probe(address: str) -> None:
-    """Raise ExternalError if no Ray server answers; Ray itself would retry for minutes."""
-
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        return  # `auto`, or a name that Ray knows
-    reason = "the server does not speak HTTP/2, which Ray uses"
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT) as line:
-            if os.environ.get("RAY_USE_TLS", "0") != "0":
-                return
-            line.sendall(_PREFACE)
-            answer = line.recv(len(_SETTINGS_FRAME), socket.MSG_WAITALL)
-        if answer[3:4] == _SETTINGS_FRAME[3:4]:
-            return
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no answer"
-    raise ExternalError(
-        f"cannot connect to Ray at '{address}': {reason}",
-        hint="correct --address, or run 'ray start --head' on that machine",
-    )
+        if AUTH_MODE in self.added_variables:
+            os.environ.pop(AUTH_MODE, None)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 The module is pickled by value for machines without git-spacy, so it imports nothing from git_spacy.
 Events are plain tuples: ("no_folder",) if the project's folder is neither shared with this machine
 nor was it sent; ("step", number); ("printed", is_error, bytes); ("archived", bytes of a tar of the
-outputs); ("exited", exit code, whether the program could be started).
+outputs); ("exited", exit code, whether the program could be started, seconds that the lines ran,
+id of the node).
 """
 
 from __future__ import annotations
@@ -165,18 +166,26 @@ def _run_lines(
     `folder` is the temporary folder that contains the uploaded project, or "".
     """
 
+    code, was_started, began = 0, True, time.monotonic()
     for number, line in enumerate(order.lines):
         yield ("step", number)
         arguments = _with_interpreter(line, order)
         with _supervised(order.supervisor, arguments, root, environ, folder) as (child, status):
             report = yield from _forward_output(child, status)
         # (an empty report means that the supervisor itself was killed)
-        code = int(report.lstrip(b"!") or 137)
+        code, was_started = int(report.lstrip(b"!") or 137), not report.startswith(b"!")
         if code:
-            return ("exited", code, not report.startswith(b"!"))
-    if folder:
+            break
+    seconds = time.monotonic() - began
+    if folder and not code:
         yield from _archive_outputs(root, order.outputs)
-    return ("exited", 0, True)
+    return ("exited", code, was_started, seconds, _node_id())
+
+
+def _node_id() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _with_interpreter(line: tuple[str, ...], order: WorkOrder) -> tuple[str, ...]:

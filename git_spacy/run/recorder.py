@@ -25,6 +25,7 @@ from git_spacy.history.run_record import How, RecordedFile, RunRecord, format_ti
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.run.executor import Execution
 from git_spacy.run.interpreter import Interpreter, installed_version, python_version
 from git_spacy.run.links import link_environment, take_links
 from git_spacy.state.stat_cache import Observed
@@ -106,15 +107,17 @@ class Recorder:
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "", tree: Path | None = None,
+        execution: Execution | None = None,
     ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
-        `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it. Return
-        the record, or None if that failed."""
+        `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it.
+        `execution` has its times if it ran on a cluster. Return the record, or None if that failed.
+        """
 
         if pending.base is None:
             return None
         record = None
-        seconds = round(time.monotonic() - pending.clock_started, 3) if how == "run" else 0.0
+        ran = execution or Execution(time.monotonic() - pending.clock_started, 0.0, "", {})
         try:
             repository = Repository.discover(self._root)
             record = RunRecord(
@@ -126,7 +129,10 @@ class Recorder:
                 outs=_recorded_files(command.produced, outs),
                 how=how,
                 source=source,
-                seconds=seconds,
+                seconds=round(ran.seconds, 3) if how == "run" else 0.0,
+                queued=round(ran.queued, 3),
+                node=ran.node,
+                resources=ran.resources,
                 exit=exit,
                 tree=pending.base.tree,
                 dirty=pending.base.dirty,

@@ -358,24 +358,24 @@ class _Scheduler:
             )
             if record and context.logs:
                 context.logs.recorded(command, record)
-            context.report(CommandFinished(command.name, time.monotonic() - running.started))
+            context.report(CommandFinished(command.name, _seconds(result, running)))
             return
         if result.code:
-            _write_record(running, command, running.before, {}, context, result.code)
+            _write_record(running, result, running.before, {}, context, result.code)
             raise script_failure(command, result)
         after = context.stats.fingerprints(command.deps + command.produced)
         missing = [output for output in command.produced if after[output.normal] is None]
         if missing:
-            _write_record(running, command, running.before, after, context, CheckFailed.exit_code)
+            _write_record(running, result, running.before, after, context, CheckFailed.exit_code)
             raise missing_outputs(command, missing)
         observed = _observed_inputs(command, running.before, after, context)
         if not is_only_churn(command, context.root, context.lock):
             self._record_result(command, running, observed)
-        _write_record(running, command, observed, after, context)
+        _write_record(running, result, observed, after, context)
         if context.cache:
             context.cache.save(command, observed, after)
         self._previous_outputs.succeeded(command, running.aside)
-        context.report(CommandFinished(command.name, time.monotonic() - running.started))
+        context.report(CommandFinished(command.name, _seconds(result, running)))
 
     def _record_restored(
         self, command: Command, running: _RunningCommand, source: str, reasons: tuple[str, ...]
@@ -422,18 +422,25 @@ class _Scheduler:
             unfinished.discard(number)
 
 
+def _seconds(result: JobResult, running: _RunningCommand) -> float:
+    return result.execution.seconds if result.execution else time.monotonic() - running.started
+
+
 def _write_record(
     running: _RunningCommand,
-    command: Command,
+    result: JobResult,
     deps: Observed,
     outs: Observed,
     context: RunContext,
     code: int = 0,
 ) -> None:
     if context.recorder and running.pending_record:
-        record = context.recorder.end(running.pending_record, command, deps, outs, exit=code)
+        record = context.recorder.end(
+            running.pending_record, result.command, deps, outs,
+            exit=code, execution=result.execution,
+        )  # fmt: skip
         if record and context.logs:
-            context.logs.recorded(command, record)
+            context.logs.recorded(result.command, record)
 
 
 def _observed_inputs(

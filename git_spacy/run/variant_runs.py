@@ -246,7 +246,15 @@ class VariantRuns:
         if not code and command.produced:
             self._keep(command, before, outs, tree)
         if context.recorder and pending:
-            record = context.recorder.end(pending, command, before, outs, exit=code, tree=tree.root)
+            record = context.recorder.end(
+                pending,
+                command,
+                before,
+                outs,
+                exit=code,
+                tree=tree.root,
+                execution=result.execution,
+            )
         if result.code:
             raise script_failure(command, result)
         if missing:

@@ -20,18 +20,20 @@ from tests.testing.repositories import git
 
 
 @pytest.mark.parametrize(
-    ("ended", "running", "total", "text"),
+    ("ended", "running", "queued", "total", "text"),
     [
-        (0, [], 4, "0 of 4 done, 4 waiting"),
-        (1, ["train"], 4, "1 of 4 done, running train, 2 waiting"),
-        (3, ["a"], 4, "3 of 4 done, running a"),
-        (1, ["a", "b", "c", "d"], 9, "1 of 9 done, running a, b and 2 more, 4 waiting"),
+        (0, [], 0, 4, "0 of 4 done, 4 waiting"),
+        (1, ["train"], 0, 4, "1 of 4 done, running train, 2 waiting"),
+        (3, ["a"], 0, 4, "3 of 4 done, running a"),
+        (1, ["a", "b", "c", "d"], 0, 9, "1 of 9 done, running a, b and 2 more, 4 waiting"),
+        (0, ["a", "b"], 4, 7, "0 of 7 done, running a, b, 4 queued, 1 waiting"),
+        (0, [], 2, 2, "0 of 2 done, 2 queued"),
     ],
 )
 def test_the_progress_line_counts_commands(
-    ended: int, running: list[str], total: int, text: str
+    ended: int, running: list[str], queued: int, total: int, text: str
 ) -> None:
-    assert progress_line(ended, running, total) == text
+    assert progress_line(ended, running, queued, total) == text
 
 
 def test_a_terminal_shows_coloured_names_and_a_temporary_progress_line(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ runs = st.builds(
     versions=st.dictionaries(lines, lines, max_size=3),
     metrics=st.dictionaries(texts, st.dictionaries(texts, numbers, max_size=3), max_size=2),
     links=st.dictionaries(lines, lines, max_size=2),
+    queued=st.floats(0, 1e9), node=lines, resources=st.dictionaries(lines, numbers, max_size=2),
 )  # fmt: skip
 
 
@@ -117,7 +118,8 @@ NUMBERS: list[Any] = [-1, 1.5, True, "1", 10**400, [1]]
     [
         ("project", PATHS), ("tree", HASHES), ("md5", HASHES), ("names", HASHES), ("path", LINES),
         ("command", LINES), ("source", LINES), ("size", NUMBERS), ("time", [*LINES, "", "yesterday"]),
-        ("seconds", [-1, True, "1", 1e300]), ("exit", NUMBERS[1:]), ("script", [["\ud800"]]),
+        ("seconds", [-1, True, "1", 1e300]), ("queued", [-1, True, "1", 1e300]), ("node", LINES),
+        ("resources", [1, [], {"CPU": "1"}, {"CPU": True}, {"a\nb": 1}]), ("exit", NUMBERS[1:]), ("script", [["\ud800"]]),
         ("vars", [{"a": "\ud800"}, {"a": [[float("inf")]]}, {"a": float("nan")}]),
         ("versions", [{"python": "a\nb"}]), ("metrics", [{"\ud800": {}}, {"a": {"\ud800": 1}}]),
     ],

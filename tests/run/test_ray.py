@@ -14,17 +14,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from pathlib import Path
 
 import pytest
 
+from git_spacy.errors import ExternalError
 from git_spacy.lock import lock_format
 from git_spacy.project import loader
+from git_spacy.run import ray_cluster
 from tests.run.test_run import SLEEPER, start_git_spacy, wait_for_content
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
 from tests.testing.projects import Done, process, project, snapshot, two_steps
 from tests.testing.ray_cluster import TOKEN, Ray, cluster
-from tests.testing.repositories import commit, git, repository
+from tests.testing.repositories import commit, git, repository, write
 from tests.testing.waiting import PATIENCE
 
 pytestmark = [
@@ -33,11 +37,14 @@ pytestmark = [
         importlib.util.find_spec("ray") is None, reason="Ray is not installed (the extra 'ray')"
     ),
 ]
+needs_time = pytest.mark.skipif(
+    "GIT_SPACY_STRESS" not in os.environ, reason="a long form of another test: scripts/stress"
+)
 
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Ray]:
-    with cluster() as found:
+    with cluster("token") as found:
         yield found
         assert not list(found.folder.glob("git-spacy-*")), "uploaded files were not removed"
 
@@ -135,7 +142,12 @@ def run_both(tmp_path: Path, text: str, *arguments: str, ray: Ray) -> Done:
     return done
 
 
-@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+SHARED_AND_UPLOADED = pytest.mark.parametrize(
+    "uploads", [False, pytest.param(True, marks=needs_time)], ids=["shared", "uploaded"]
+)
+
+
+@SHARED_AND_UPLOADED
 def test_a_workflow_has_the_same_results_as_a_local_run(
     tmp_path: Path, ray: Ray, uploads: bool
 ) -> None:
@@ -149,6 +161,7 @@ def test_a_workflow_has_the_same_results_as_a_local_run(
 
 
 def test_four_variants_have_the_same_results_as_a_local_run(tmp_path: Path, ray: Ray) -> None:
+    without_shared_folder(tmp_path)
     run_both(tmp_path, MATRIX, "make", "--matrix", "seed=0,1", "--matrix", "size=s,l", ray=ray)
     assert sorted(os.listdir(tmp_path / "remote/out")) == ["0-l", "0-s", "1-l", "1-s"]
     assert len(lock_format.read(tmp_path / "remote")) == 4
@@ -171,6 +184,7 @@ sys.exit(os.path.exists('fail'))
 """
 
 
+@needs_time
 def test_earlier_outputs_are_set_aside_kept_and_brought_back_as_in_a_local_run(
     tmp_path: Path, ray: Ray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,10 +208,10 @@ def test_earlier_outputs_are_set_aside_kept_and_brought_back_as_in_a_local_run(
 
 # records its start and end time; with a second argument, first waits until another one has started
 RECORD_TIMES = (
-    "import os, sys, time\nbegun = time.time()\nopen(sys.argv[1] + '.begun', 'w')\n"
+    "import os, sys, time\nbegun = time.monotonic()\nopen(sys.argv[1] + '.begun', 'w')\n"
     "while sys.argv[2:] and sum(name.endswith('.begun') for name in os.listdir()) < 2:\n"
     "    time.sleep(0.02)\n"
-    "time.sleep(0.3)\nopen(sys.argv[1], 'w').write(f'{begun} {time.time()}')\n"
+    "time.sleep(0.3)\nopen(sys.argv[1], 'w').write(f'{begun} {time.monotonic()}')\n"
 )
 
 
@@ -215,25 +229,55 @@ def test_commands_that_require_the_same_resource_do_not_overlap(
     if required == "licence":
         text += "resources: {a: {resources: {licence: 1}}, b: {resources: {licence: 1}}, c: {resources: {licence: 1}}}"
     root = project(tmp_path, text, {"t.py": RECORD_TIMES})
+    repository(root)
+    began = time.monotonic()
     done = run_on(ray, root, "all")
     assert done.code == 0, done.err
-    spans = sorted(tuple(map(float, (root / name).read_text().split())) for name in "abc")
+    ended = time.monotonic()
+    spans = []
+    for name in "abc":
+        first, last = map(float, (root / name).read_text().split())
+        spans.append((first, last, name))
+    spans.sort()
     apart = [before[1] <= after[0] for before, after in itertools.pairwise(spans)]
     assert all(apart) == (required == "licence"), spans
+    if required == "licence":
+        check_recorded_times(root, [(began, began, ""), *spans, (ended, ended, "")])
 
 
-def test_output_of_parallel_commands_is_prefixed(tmp_path: Path, ray: Ray) -> None:
+def check_recorded_times(root: Path, spans: list[tuple[float, float, str]]) -> None:
+    """Compare the records of commands that ran one after the other with their `spans`: begin and
+    end by the script's own clock (they ran on this machine), and name. The first and the last span
+    are those of the run itself. A command's time is without that of the others, for which it was
+    queued."""
+
+    lines = git(root, "notes", "--ref=spacy", "show", "HEAD").splitlines()
+    records = {record["command"]: record for record in map(json.loads, lines)}
+    for before, (begun, ended, name), after in zip(spans, spans[1:], spans[2:], strict=False):
+        record = records[name]
+        assert ended - begun - 0.001 <= record["seconds"] <= after[0] - before[1] + 0.001, spans
+        assert 0 < record["queued"] <= begun - spans[0][0] + 0.001
+        assert record["resources"] == {"CPU": 1, "licence": 1}
+    (node,) = {record["node"] for record in records.values()}  # only one has the licence
+    assert f"on node {node[:12]} with 1 CPU, 1 licence, after " in process("show", cwd=root).out
+
+
+def test_output_of_parallel_commands_is_prefixed_and_complete(tmp_path: Path, ray: Ray) -> None:
     root = project(
         tmp_path,
         "commands:\n  - {name: a, script: ['python w.py 1']}\n  - {name: b, script: ['python w.py 2']}\n"
-        "workflows: {all: [a, b]}\n",
+        "  - {name: c, script: ['python -c \"for n in range(100000): print(n)\"']}\n"
+        "workflows: {all: [a, b, c]}\n",
         {
             "w.py": "import sys\nprint('out', sys.argv[1])\nprint('err\\rover', sys.argv[1], file=sys.stderr)\n"
             "sys.stdout.write('no break')"
         },
     )
     done = run_on(ray, root, "all")
-    assert sorted(done.out.splitlines()) == [
+    lines = done.out.splitlines()
+    large = [line for line in lines if line.startswith("c | ")]
+    assert large == [f"c | {number}" for number in range(100_000)]
+    assert sorted(set(lines) - set(large)) == [
         "a | no break", "a | out 1", "b | no break", "b | out 2",
     ]  # fmt: skip
     assert "a | over 1\n" in done.err
@@ -241,34 +285,25 @@ def test_output_of_parallel_commands_is_prefixed(tmp_path: Path, ray: Ray) -> No
     assert "ray" not in done.out.lower()
 
 
-def test_a_large_output_arrives_completely(tmp_path: Path, ray: Ray) -> None:
-    root = project(
-        tmp_path,
-        "commands: [{name: c, script: ['python -c \"for n in range(100000): print(n)\"']}]",
-    )
-    done = run_on(ray, root, "c")
-    assert done.out.splitlines() == [f"c | {number}" for number in range(100_000)]
-
-
-@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+@pytest.mark.parametrize(
+    "uploads", [pytest.param(False, marks=needs_time), True], ids=["shared", "uploaded"]
+)
 def test_the_exit_code_of_a_script_is_passed_on(tmp_path: Path, ray: Ray, uploads: bool) -> None:
     root = project(
         tmp_path,
         "commands:\n  - {name: bad, script: ['python -c \"exit(7)\"', 'python -c \"open(chr(97), chr(119))\"']}\n"
         "  - {name: none, script: ['streamlitt run x']}\n"
-        "  - {name: unmade, script: ['python -c pass'], outputs: [out]}\n",
+        "  - {name: unmade, script: ['python -c pass'], outputs: [out]}\n"
+        "workflows: {all: [bad, none, unmade]}\n",
     )
     if uploads:
         without_shared_folder(tmp_path)
         (root / "out").write_text("from before")
-    done = run_on(ray, root, "bad")
+    done = run_on(ray, root, "all", "--keep-going", "--jobs", "1")
     assert (done.code, "exit code 7" in done.err) == (7, True)
     assert not (root / "a").exists()
-    done = run_on(ray, root, "none")
-    assert (done.code, "program not found on the worker: 'streamlitt'" in done.err) == (127, True)
-    if uploads:
-        done = run_on(ray, root, "unmade")
-        assert (done.code, "did not produce its output 'out'" in done.err) == (1, True)
+    assert "program not found on the worker: 'streamlitt'" in done.err
+    assert "did not produce its output 'out'" in done.err or not uploads
     assert not (root / "project.lock").exists()
 
 
@@ -285,7 +320,7 @@ def workers(name: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("uploads", [False, True], ids=["shared", "uploaded"])
+@SHARED_AND_UPLOADED
 def test_a_command_restarts_after_its_worker_was_killed(
     tmp_path: Path, ray: Ray, uploads: bool
 ) -> None:
@@ -317,7 +352,12 @@ def test_a_command_restarts_after_its_worker_was_killed(
 
 @pytest.mark.threat("signals-in-a-run", commands="run")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=needs_time),
+        (signal.SIGKILL, -9),
+    ],
 )
 def test_a_signal_ends_the_scripts_on_the_cluster(
     tmp_path: Path, ray: Ray, number: int, code: int
@@ -338,13 +378,18 @@ def test_a_signal_ends_the_scripts_on_the_cluster(
         assert not list(tmp_path.rglob("ray-*"))
 
 
-def test_ctrl_c_stops_the_local_cluster(tmp_path: Path, short_tmpdir: None) -> None:
+def test_a_local_cluster_refuses_resources_it_does_not_have_and_stops_at_ctrl_c(
+    tmp_path: Path, short_tmpdir: None
+) -> None:
     root = project(
         tmp_path / "p",
-        "commands: [{name: c, script: ['python sleeper.py']}]",
+        "commands:\n  - {name: first, script: [touch made], outputs: [made]}\n"
+        "  - {name: train, script: ['python -c pass']}\n"
+        "  - {name: c, script: ['python sleeper.py']}\n"
+        "workflows: {all: [first, train, c]}\nresources: {train: {resources: {licence: 1}}}\n",
         {"sleeper.py": SLEEPER},
     )
-    child = start_git_spacy(root, "run", "c", "--executor", "ray")
+    child = start_git_spacy(root, "run", "all", "--executor", "ray", "--keep-going", "--jobs", "1")
     pids = [int(pid) for pid in wait_for_content(root / "pids").split()]
     started = descendants(child.pid)
     assert len(started) > 3
@@ -352,21 +397,11 @@ def test_ctrl_c_stops_the_local_cluster(tmp_path: Path, short_tmpdir: None) -> N
     out, err = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130, err
     assert out == b""
-    assert b"ray" not in err.lower().replace(b"--executor ray", b"")
+    assert b"'train' requires 1 CPU, 1 licence, which this machine does not have" in err
+    ours = (b"--executor ray", os.fsencode(sys.executable))
+    assert b"ray" not in reduce(lambda text, word: text.replace(word, b""), ours, err).lower()
     assert have_ended([*pids, *started])
-
-
-def test_a_local_cluster_runs_commands_and_refuses_resources_it_does_not_have(
-    tmp_path: Path, short_tmpdir: None
-) -> None:
-    root = two_steps(tmp_path)
-    text = (root / "project.yml").read_text()
-    (root / "project.yml").write_text(text + "resources: {train: {resources: {licence: 1}}}\n")
-    done = process("run", "all", "--executor", "ray", cwd=root)
-    assert done.code == 4
-    assert "'train' requires 1 CPU, 1 licence, which this machine does not have" in done.err
-    assert "raylet" not in done.err
-    assert list(lock_format.read(root)) == ["prepare"]
+    assert list(lock_format.read(root)) == ["first"]
 
 
 def test_a_command_waits_with_a_warning_if_no_machine_has_its_resources(
@@ -422,22 +457,28 @@ def test_uploaded_are_files_not_ignored_by_git_and_the_dependencies(
 
 
 @pytest.mark.threat("special-archive-members", commands="pull")
-@pytest.mark.parametrize(
-    "line",
-    ["os.symlink('/etc/passwd', 'out/x')", "os.symlink('../..', 'out/x')", "os.mkfifo('out/x')"],
-)
-def test_an_output_with_a_link_or_a_special_file_is_refused(
-    tmp_path: Path, ray: Ray, line: str
-) -> None:
+def test_outputs_with_a_link_or_a_special_file_are_refused(tmp_path: Path, ray: Ray) -> None:
+    lines = ("os.symlink('/etc/passwd', '{}')", "os.symlink('../..', '{}')", "os.mkfifo('{}')")
+    names = [f"c{number}" for number in range(len(lines))]
     root = project(
         without_shared_folder(tmp_path),
-        "commands: [{name: c, script: ['python c.py'], outputs: [out]}]",
-        {"c.py": f"import os\nos.mkdir('out')\nopen('out/good', 'w')\n{line}\n", "out/old": "old"},
-    )
+        "commands:\n"
+        + "".join(f"  - {{name: {n}, script: ['python {n}.py'], outputs: [{n}]}}\n" for n in names)
+        + f"workflows: {{all: [{', '.join(names)}]}}\n",
+        {
+            path: text
+            for n, line in zip(names, lines, strict=True)
+            for path, text in (
+                (f"{n}.py", f"import os\nos.mkdir('{n}')\nopen('{n}/good', 'w')\n{line.format(n + '/x')}\n"),
+                (f"{n}/old", "old"),
+            )
+        },
+    )  # fmt: skip
     before = snapshot(root)
-    done = run_on(ray, root, "c")
+    done = run_on(ray, root, "all", "--keep-going")
     assert done.code == 3, done.err
-    assert "refused an output from the cluster: 'out/x'" in done.err
+    for name in names:
+        assert f"refused an output from the cluster: '{name}/x'" in done.err
     assert snapshot(root) == before
 
 
@@ -521,21 +562,50 @@ def test_a_worker_without_the_folder_gets_only_the_variables_named_in_env(
 
 @pytest.mark.parametrize("server_kind", ["closed", "silent", "web"])
 def test_an_address_without_ray_is_an_error_after_seconds(tmp_path: Path, server_kind: str) -> None:
-    with socket.socket() as listener:
+    with socket.socket() as listener, ThreadPoolExecutor(1) as pool:
         listener.bind(("127.0.0.1", 0))
         if server_kind != "closed":
             listener.listen()
-        child = start_git_spacy(
-            two_steps(tmp_path), "run", "all", "--address", f"127.0.0.1:{listener.getsockname()[1]}"
-        )
         if server_kind == "web":
-            answer, _ = listener.accept()
-            answer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            answer.close()
-        _, err = child.communicate(timeout=PATIENCE)
-    assert child.returncode == 4, err
-    assert b"error: cannot connect to Ray at '127.0.0.1:" in err
-    assert b"hint: correct --address" in err
+            pool.submit(answer_like_a_web_server, listener)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        if server_kind == "closed":
+            done = process("run", "all", "--address", address, cwd=two_steps(tmp_path))
+            assert done.code == 4, done.err
+            assert f"error: cannot connect to Ray at '{address}'" in done.err
+            assert "hint: correct --address" in done.err
+        else:
+            with pytest.raises(ExternalError, match=f"cannot connect to Ray at '{address}'"):
+                ray_cluster.Cluster(address)
+
+
+def answer_like_a_web_server(listener: socket.socket) -> None:
+    answer, _ = listener.accept()
+    answer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    answer.close()
+
+
+def test_a_cluster_that_requires_a_token_gets_that_of_the_user(tmp_path: Path, ray: Ray) -> None:
+    """The other tests have it in RAY_AUTH_TOKEN. Ray itself sends none to an address."""
+
+    root = project(tmp_path / "p", "commands: [{name: c, script: [touch made]}]")
+    no = {"RAY_AUTH_TOKEN": "", "HOME": str(tmp_path / "home")}
+    done = run_on(ray, root, "c", **no)
+    assert done.code == 4
+    assert done.err.splitlines()[-2:] == [
+        f"error: the Ray cluster at '{ray.address}' requires a token",
+        "hint: set RAY_AUTH_TOKEN to what 'ray get-auth-token' prints on the cluster's head",
+    ]
+    for wrong in ("ab" * 32, "ab" * 600):  # the latter is as long as a token of Kubernetes
+        done = run_on(ray, root, "c", RAY_AUTH_TOKEN=wrong)
+        assert (done.code, "requires another token than ours\n" in done.err) == (4, True)
+    assert not (root / "made").exists()
+    write(tmp_path / "home", {".ray/auth_token": f"{TOKEN}\n"})
+    done = run_on(ray, root, "c", **no, RAY_AUTH_MODE="disabled")
+    assert (done.code, done.err.splitlines()[-1]) == (4, "hint: unset RAY_AUTH_MODE")
+    done = run_on(ray, root, "c", **no)
+    assert done.code == 0, done.err
+    assert (root / "made").exists()
 
 
 def test_missing_ray_is_reported_with_an_installation_hint(tmp_path: Path) -> None:
@@ -566,27 +636,23 @@ def test_no_cluster_is_contacted_if_everything_is_up_to_date(tmp_path: Path) -> 
 
 
 def test_the_worker_code_does_not_depend_on_git_spacy() -> None:
-    from ray import cloudpickle
-
-    from git_spacy.run import ray_worker
-
     code = (
-        "import sys, ray.cloudpickle\nsys.modules['git_spacy'] = None\n"
-        "execute = ray.cloudpickle.loads(sys.stdin.buffer.read())\nprint(execute.__name__)"
+        "import sys\nfrom ray import cloudpickle\nfrom git_spacy.run import ray_worker\n"
+        "cloudpickle.register_pickle_by_value(ray_worker)\n"
+        "data = cloudpickle.dumps(ray_worker.execute)\n"
+        "ours = [name for name in sys.modules if name.split('.')[0] == 'git_spacy']\n"
+        "sys.modules.update(dict.fromkeys(ours))\ndel ray_worker\n"
+        "execute = cloudpickle.loads(data)\nprint(execute.__name__)"
     )
-    cloudpickle.register_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
-    try:
-        data = cloudpickle.dumps(ray_worker.execute)  # type: ignore[no-untyped-call]
-    finally:
-        cloudpickle.unregister_pickle_by_value(ray_worker)  # type: ignore[no-untyped-call]
+    environ = {**os.environ, "PYTHONPATH": str(Path(loader.__file__).parents[2])}
     done = subprocess.run(
-        (sys.executable, "-I", "-c", code), input=data, capture_output=True, check=True
+        (sys.executable, "-c", code), env=environ, capture_output=True, check=True
     )
     assert done.stdout == b"execute\n"
 
 
 @needs_spacy
-@pytest.mark.skipif("GIT_SPACY_STRESS" not in os.environ, reason="trains twice: scripts/stress")
+@needs_time
 def test_ner_fashion_trains_on_the_cluster_with_the_same_lock_as_locally(
     tmp_path: Path, ray: Ray
 ) -> None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from git_spacy.project import loader
 from git_spacy.run import ray_options, ray_worker
-from git_spacy.run.executor import Job
+from git_spacy.run.executor import Execution, Job
 from git_spacy.run.interpreter import Interpreter
+from git_spacy.run.ray import reported_execution
 from git_spacy.run.script import Step, build_steps
 from tests.testing.projects import project
 from tests.testing.repositories import repository
 
+NODE = "0" * 56
 ENVIRON = {"API_TOKEN": "for-the-script", "PRIVATE": "only-here-\udcff", "PATH": os.environ["PATH"]}
 WRITE = "import json, os; json.dump(dict(os.environ), open('out', 'w'))"
+
+
+@pytest.fixture(autouse=True)
+def node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the id of the node, for which a worker asks Ray."""
+
+    monkeypatch.setattr(ray_worker, "_node_id", lambda: NODE)
 
 
 @pytest.fixture
@@ -39,7 +50,9 @@ def order(tmp_path: Path) -> ray_worker.WorkOrder:
 def environment_of_script(order: ray_worker.WorkOrder) -> str:
     """Execute the order as a worker that shares the folder; return the environment of its script."""
 
-    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
+    *_, (*ended, seconds, node) = ray_worker.execute(order)
+    assert (ended, node) == (["exited", 0, True], NODE)
+    assert seconds > 0
     return (Path(order.root) / "out").read_text()
 
 
@@ -106,5 +119,17 @@ def test_a_line_with_shell_syntax_runs_on_a_worker_with_its_own_python(tmp_path:
     created = ray_options.create_folder_proof(root)
     assert created
     order = ray_options.build_work_order(loaded, job, *created, None, 0)
-    assert list(ray_worker.execute(order))[-1] == ("exited", 0, True)
+    assert list(ray_worker.execute(order))[-1][:3] == ("exited", 0, True)
     assert (root / "out").read_text() == "1\nproject.yml\n"
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 61.0, math.nan, math.inf, "3", None, [], 10**400])
+def test_a_run_time_that_cannot_be_true_is_replaced_by_the_longest_possible(seconds: Any) -> None:
+    ran = reported_execution(seconds, "ab12", most=60.0, queued=5.0, resources={"CPU": 1})
+    assert ran == Execution(60.0, 5.0, "ab12", {"CPU": 1})
+    assert reported_execution(3.5, "", most=60.0, queued=0.0, resources={}).seconds == 3.5
+
+
+@pytest.mark.parametrize("node", ["", "no id", "a\nb", "\x1b[2J", 7, None, "a" * 65])
+def test_what_is_no_id_of_a_node_is_left_out(node: Any) -> None:
+    assert reported_execution(1.0, node, most=2.0, queued=0.0, resources={}).node == ""

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from git_spacy.run.events import RunReporter
+from git_spacy.run.executor import Execution, JobResult
+from git_spacy.run.parallel import ParallelExecutor
+from tests.cli.test_json import validate
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import commit, git, repository
 
@@ -213,3 +217,35 @@ def test_a_commit_made_by_the_script_does_not_get_the_record(tmp_path: Path, spa
     repository(root)
     assert spacy("run", "c", cwd=root).code == 0
     assert [record["command"] for record in records_of(root, "HEAD~1")] == ["c"]
+
+
+def test_a_run_on_a_cluster_has_its_own_time_apart_from_that_in_the_queue(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The executor is one for this machine that reports as if it were a cluster; tests/run/test_ray.py
+    has a real one."""
+
+    wait, node = ParallelExecutor.wait, "5bd61bd5c1e0" + "a" * 44
+    execution = Execution(1.5004, 80.25, node, {"CPU": 2, "GPU": 0.5})
+
+    def wait_as_on_a_cluster(executor: ParallelExecutor, report: RunReporter) -> JobResult:
+        return wait(executor, report)._replace(execution=execution)
+
+    text = "commands: [{name: a, script: ['true']}, {name: b, script: ['false']}]\nworkflows: {all: [a, b]}"
+    root = repository(project(tmp_path / "r", text))
+    spacy("run", "a", cwd=root)
+    with monkeypatch.context() as patched:
+        patched.setattr(ParallelExecutor, "wait", wait_as_on_a_cluster)
+        done = spacy("run", "all", "--jobs", "2", "--keep-going", "--force", cwd=root)
+    assert "==> a: done in 1.5 s" in done.err
+    local, *records = records_of(root)
+    assert not {"queued", "node", "resources"} & set(local)
+    assert {record["command"]: record["exit"] for record in records} == {"a": 0, "b": 1}
+    for record in records:
+        assert (record["seconds"], record["queued"], record["node"]) == (1.5, 80.25, node)
+        assert record["resources"] == {"CPU": 2, "GPU": 0.5}
+    shown = spacy("show", cwd=root)
+    assert ", took 1.5 s" in shown.out
+    assert "on node 5bd61bd5c1e0 with 2 CPU, 0.5 GPU, after 1 min 20 s in the queue" in shown.out
+    validate(json.loads(spacy("show", "--json", cwd=root).out), "show")
+    validate(json.loads(spacy("log", "--json", cwd=root).out), "log")

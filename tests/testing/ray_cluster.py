@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_ATTEMPTS = 3  # Ray gives up if a node does not start within 30 s, as on a busy machine
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -23,29 +25,40 @@ class Ray(NamedTuple):
 
 
 @contextmanager
-def cluster() -> Iterator[Ray]:
-    """Start a cluster with two CPUs on each node, and one `licence` on the second."""
+def cluster(auth_mode: str = "disabled") -> Iterator[Ray]:
+    """Start a cluster with two CPUs on each node, and one `licence` on the second.
+
+    With `auth_mode` "token", it requires TOKEN, as one of `ray start --head` does if the user has
+    a token.
+    """
 
     # the path of a socket must be short
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
-        said = Path(folder) / "stderr"
-        with said.open("wb") as stderr:
-            child = subprocess.Popen(
-                (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=stderr, cwd=folder, text=True, env=environ(folder),
-            )  # fmt: skip
+        for _ in range(_ATTEMPTS):
+            child = _start(folder, auth_mode)
+            assert child.stdout
+            if address := child.stdout.readline().strip():
+                break
+            child.wait(60)
         assert child.stdin
         assert child.stdout
         try:
-            address = child.stdout.readline().strip()
-            assert address, said.read_text()
+            assert address, (Path(folder) / "stderr").read_text()
             yield Ray(address, Path(folder))
         finally:
             child.stdin.close()
             child.wait(60)
             child.stdout.close()
+
+
+def _start(folder: str, auth_mode: str) -> subprocess.Popen[str]:
+    with (Path(folder) / "stderr").open("wb") as stderr:
+        return subprocess.Popen(
+            (sys.executable, __file__, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=stderr, cwd=folder, text=True, env={**environ(folder), "RAY_AUTH_MODE": auth_mode},
+        )  # fmt: skip
 
 
 def environ(folder: str) -> dict[str, str]:
@@ -66,7 +79,11 @@ def _main(folder: str) -> None:
 
     memory: dict[str, Any] = {"object_store_memory": 100 << 20, "include_dashboard": False}
     own = {"num_cpus": 2, "temp_dir": f"{folder}/ray", **memory}  # Ray also writes to TMPDIR/ray
-    made = Cluster(True, head_node_args=own)
+    try:
+        made = Cluster(True, head_node_args=own)
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)  # Ray would wait for its dead server; its other processes end with us
     made.add_node(num_cpus=2, resources={"licence": 1}, **memory)
     made.wait_for_nodes()
     print(made.address, flush=True)
