@@ -67,8 +67,10 @@ INTEGRATIONS = {
     "fastapi": Integration(
         "Serve the model with a REST API.",
         {"serve": "serve"},
-        ("scripts/serve.py", "scripts/api.py", "scripts/batching.py", "scripts/limits.py"),
-        packages=("fastapi", "uvicorn", "pydantic", "typer"),
+        tuple(f"scripts/{name}.py" for name in ("serve", "api", "batching", "limits", "measuring")),
+        packages=(
+            "fastapi", "fastapi-offline", "prometheus-client", "uvicorn", "pydantic", "typer",
+        ),
     ),
     "prodigy": Integration(
         "Correct the model's suggestions in Prodigy, and export them.",
@@ -83,7 +85,7 @@ INTEGRATIONS = {
     "streamlit": Integration(
         "Try the model in a browser.",
         {"visualize": "visualize"},
-        ("scripts/visualize.py",), (".streamlit/config.toml",),
+        ("scripts/check_models.py", "scripts/visualize.py"), (".streamlit/config.toml",),
         ("spacy-streamlit", "streamlit"),
     ),
     "wandb": Integration(
