@@ -118,7 +118,7 @@ def test_an_invalid_file_is_reported_as_project_yml_is(
         loader.load(root)
 
 
-@pytest.mark.threat("yaml-bombs", "run", "status")
+@pytest.mark.threat("yaml-bombs", commands="run status")
 def test_an_alias_bomb_in_params_yaml_is_refused(tmp_path: Path, spacy: Spacy) -> None:
     levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 9)]
     root = make(tmp_path, "l0: &l0 [x]\n" + "".join(levels))

@@ -16,7 +16,7 @@ from tests.threats.inputs import READS, REFUSED
 
 TESTS = Path(__file__).parents[1]
 DOCUMENT = (TESTS.parent / "docs/explanation/threat-model.md").read_text()
-READERS = "assets run status check lock ignore dvc document graph push pull restore resolved"
+READERS = "add assets run status check lock ignore dvc document graph push pull restore resolved"
 
 
 def threats() -> dict[str, set[str]]:
