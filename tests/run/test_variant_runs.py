@@ -317,7 +317,9 @@ def test_a_copy_can_be_packed_for_a_worker_of_a_cluster(root: Path) -> None:
 
     write(root, {"corpus/train.spacy": "4\n", ".hidden": "x"})
     (train,) = (c for c in parse(NER.encode()).project.commands if c.name == "train")
-    tree = VariantTree(parse(NER.encode()).project, root, "--vars.seed 1")
+    tree = VariantTree(
+        parse(NER.encode()).project, root, root / ".git/spacy/variants/1", "--vars.seed 1"
+    )
     tree.fill(train)
     tree.copy_dependency(train.deps[0])
     content = archive_content(parse(NER.encode()).project, train, tree.root)
