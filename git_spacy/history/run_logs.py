@@ -88,9 +88,7 @@ class LogWriter:
         if run_id:
             parts = self.path.name.split(".")
             parts[-2] = run_id
-            with suppress(
-                FileNotFoundError
-            ):  # removed by later runs, beside which this one went on
+            with suppress(FileNotFoundError):  # removed by later runs, while this one was running
                 self.path = self.path.rename(self.path.with_name(".".join(parts)))
         _remove_oldest(self.path.parent)
 

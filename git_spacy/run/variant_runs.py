@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -87,6 +86,7 @@ class VariantRuns:
         self._may_restore = may_restore
         self._results: dict[str, _Result] = {}
         self._trees: dict[str, VariantTree] = {}
+        self._known_records: dict[str, list[RunRecord]] | None = None
         self._warned: set[str] = set()  # commands that wrote files beside their outputs
 
     def __contains__(self, name: object) -> bool:
@@ -154,15 +154,18 @@ class VariantRuns:
         self._place_outputs(tree, command, path)
         return _stats_of(tree).fingerprint(path.normal)
 
-    @cached_property
-    def _record_lists(self) -> dict[str, list[RunRecord]]:
-        return {}
-
     def _records(self, context: RunContext) -> Mapping[str, list[RunRecord]]:
-        """Return the records of successful runs of the variants, by name, the oldest first."""
+        """Return the records of successful runs of the variants, by name, the oldest first.
 
-        if self._record_lists or context.recorder is None:
-            return self._record_lists
+        They are those before this run: all notes are read once.
+        """
+
+        if self._known_records is not None:
+            return self._known_records
+        found: dict[str, list[RunRecord]] = {}
+        self._known_records = found
+        if context.recorder is None:
+            return found
         keys = {
             (command.variant_of, plain_variables(context.recorder.variables(command))): name
             for name, command in self._commands.items()
@@ -171,10 +174,10 @@ class VariantRuns:
             for record in run_history.all_records(context.root):
                 name = keys.get((record.command, plain_variables(record.vars)))
                 if name and record.isolated and record.exit == 0:
-                    self._record_lists.setdefault(name, []).append(record)
-        for records in self._record_lists.values():
+                    found.setdefault(name, []).append(record)
+        for records in found.values():
             records.sort(key=lambda record: record.time)
-        return self._record_lists
+        return found
 
     # Running
 

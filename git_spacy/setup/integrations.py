@@ -40,8 +40,8 @@ class Integration(NamedTuple):
 
     `commands` maps the names in the template to those in the project. `settings` are files that
     are kept as they are if they exist, `packages` lines of requirements.txt, and `ignored` lines of
-    .gitignore. `workflow` is one that is added, with its name there. The values of the variables
-    `unsure` are those of the template, and rarely right elsewhere.
+    .gitignore. `workflow` is the name of one that runs all the commands. The values of the
+    variables `unsure` are those of the template, and rarely right elsewhere.
     """
 
     summary: str
@@ -50,7 +50,7 @@ class Integration(NamedTuple):
     settings: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
-    workflow: tuple[str, str] = ("", "")
+    workflow: str = ""
     unsure: tuple[str, ...] = ()
 
 
@@ -62,7 +62,7 @@ INTEGRATIONS = {
             **{f"dvc-{step}": f"dvc-{step}"
                for step in ("init", "remote", "yaml", "repro", "push", "pull")},
         },
-        ("scripts/dvc_setup.py",), packages=("dvc", "typer"), workflow=("setup", "dvc-setup"),
+        ("scripts/dvc_setup.py",), packages=("dvc", "typer"), workflow="dvc-setup",
     ),
     "fastapi": Integration(
         "Serve the model with a REST API.",
@@ -273,15 +273,11 @@ class _Pieces:
     def workflows(self) -> list[Entry]:
         """Return the workflow, if the integration has one."""
 
-        source, target = self.integration.workflow
-        if not source:
+        if not self.integration.workflow:
             return []
-        steps = "".join(f"  - {self._command(name)}\n" for name in self.integration.commands)
-        return [Entry("workflows", f"{self.label}-setup" if self.label else target,
-                      f"{self._workflow_name()}:\n{steps}")]  # fmt: skip
-
-    def _workflow_name(self) -> str:
-        return f"{self.label}-setup" if self.label else self.integration.workflow[1]
+        name = f"{self.label}-setup" if self.label else self.integration.workflow
+        steps = "".join(f"  - {self._command(step)}\n" for step in self.integration.commands)
+        return [Entry("workflows", name, f"{name}:\n{steps}")]
 
     def _adapted(self, name: str, item: TextValue) -> str:
         """Return the text of a command, with the names and paths of the project."""

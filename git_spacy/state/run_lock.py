@@ -2,7 +2,7 @@
 
 Each process registers what it will read and write before it starts, and waits while a process that
 is registered has other plans with the same files. Nothing else is locked: a server that runs for
-days has no outputs, so it is in nobody's way.
+days has no outputs, so no process waits for it.
 
 A process registers once, for all of its commands, and later only gives up what it no longer needs.
 It never waits while it is registered, so that processes cannot wait for each other. The exception

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.history import run_history
 from git_spacy.lock import lock_format
 from git_spacy.project.loader import parse
 from git_spacy.run.variant_trees import VariantTree
@@ -87,6 +88,18 @@ def restore(root: Path, spacy: Spacy, done: Done) -> Done:
     hint = done.err.rstrip().splitlines()[-1]
     assert hint.startswith("To bring one into the project: git spacy run ")
     return spacy(*shlex.split(hint.partition("git spacy ")[2]), cwd=root)
+
+
+def test_run_records_are_read_once_however_many_variants_there_are(
+    root: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    all_records = run_history.all_records
+    monkeypatch.setattr(
+        run_history, "all_records", lambda root, *rest: [read.append(root), *all_records(root)][1:]
+    )
+    assert spacy("run", "all", *SEEDS, cwd=root).code == 0
+    assert len(read) == 1
 
 
 def test_a_matrix_runs_on_a_project_as_it_is(root: Path, spacy: Spacy) -> None:
