@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
 from git_spacy.errors import Diagnostic
-from git_spacy.generate.drawing.label import shorten
+from git_spacy.generate.drawing.label import display_width, shorten
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OutputFormat = Literal["alone", "prefix", "grouped"]
 _VARIABLE = re.compile(r" --(?:vars|variables)\.([^ =]+)[ =]")
+_SEPARATOR = "\n"
 _LEAST_NAME = 12
 _COLOURS = ("cyan", "yellow", "green", "blue", "magenta")
 
@@ -60,7 +61,7 @@ class _RunDisplay:
         self._style = style
         self._shown_python = False
         self._has_started = False
-        self._names_width = 0
+        self._prefixes: dict[str, str] = {}  # by command
         self._total = self._ended = 0  # of the commands of a matrix, which are counted
         self._colours = cycle(_COLOURS)
         self._colour_by_command: dict[str, str] = {}
@@ -71,7 +72,7 @@ class _RunDisplay:
 
         if isinstance(event, RunPlanned):
             self._total = len(event.names)
-            self._names_width = max(map(len, map(short_name, event.names)), default=0)
+            self._prefixes = aligned(short_names(event.names))
         elif isinstance(event, CommandSkipped):
             self._ending(event.command, "up to date", "green")
         elif isinstance(event, CommandRestored):
@@ -112,7 +113,8 @@ class _RunDisplay:
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        self._names_width = max(self._names_width, len(short_name(event.command)))
+        if event.command not in self._prefixes:
+            self._prefixes = aligned(short_names([*self._prefixes, event.command]))
         if self._has_started and self._style == "alone":
             output.success("")  # an empty line after the output of the last command
         self._has_started = True
@@ -127,8 +129,7 @@ class _RunDisplay:
             output.message(text)
         elif self._style == "prefix":
             colour = self._colour_by_command.setdefault(command, next(self._colours))
-            name = f"{short_name(command):<{self._names_width}}"
-            output.script_line(name, text, colour, is_error=is_error)
+            output.script_line(self._prefixes[command], text, colour, is_error=is_error)
         else:
             self._held.setdefault(command, []).append(
                 lambda: output.script_line("", text, "", is_error=is_error)
@@ -184,12 +185,47 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
         yield report
 
 
-def short_name(command: str) -> str:
-    """Return the name of a command for a prefix: `train seed=0` for a variant, and the start and
-    the end of what is longer than a quarter of a line."""
+def short_names(commands: Collection[str]) -> dict[str, str]:
+    """Return a name of at most a quarter of a line for each command, no two alike.
 
-    words = _VARIABLE.sub(r" \1=", command)
-    return shorten(words, max(output.terminal_width() // 4, _LEAST_NAME))
+    `train seed=0` for a variant. Of names that would be alike if shortened, only the variables with
+    which they differ are shown, and if that is still too long, they are numbered.
+    """
+
+    width = max(output.terminal_width() // 4, _LEAST_NAME)
+    split = {
+        command: _VARIABLE.sub(_SEPARATOR + r"\1=", command).split(_SEPARATOR)
+        for command in commands
+    }
+    names = {command: shorten(" ".join(words), width) for command, words in split.items()}
+    for group in _alike(names):
+        common = set.intersection(*(set(split[command][1:]) for command in group))
+        for command in group:
+            first, *variables = split[command]
+            names[command] = shorten(
+                " ".join([first, *(v for v in variables if v not in common)]), width
+            )
+    for group in _alike(names):
+        for number, command in enumerate(group, 1):
+            suffix = f" #{number}"
+            names[command] = shorten(names[command], width - len(suffix)) + suffix
+    return names
+
+
+def _alike(names: Mapping[str, str]) -> list[list[str]]:
+    """Return the groups of commands that have the same name."""
+
+    groups: dict[str, list[str]] = {}
+    for command, name in names.items():
+        groups.setdefault(name, []).append(command)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def aligned(names: Mapping[str, str]) -> dict[str, str]:
+    """Return `names` padded to the same length."""
+
+    width = max(map(display_width, names.values()), default=0)
+    return {command: name + " " * (width - display_width(name)) for command, name in names.items()}
 
 
 def progress_line(ended: int, running: list[str], queued: int, total: int) -> str:

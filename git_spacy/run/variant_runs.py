@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, warning
+from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, local_failure, warning
 from git_spacy.history import run_history
 from git_spacy.history.run_record import RunRecord
 from git_spacy.project.model import Command
@@ -46,10 +46,11 @@ class VariantCache(Protocol):
         """Return whether all these outputs can be restored from this machine."""
         ...
 
-    def save(
-        self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
-    ) -> None:
-        """Save the outputs that `command` produced from the dependencies `deps`."""
+    def keep(self, command: Command, deps: Observed, outs: Observed) -> None:
+        """Save the outputs that `command` produced from the dependencies `deps`.
+
+        Raises GitSpacyError, OSError.
+        """
 
     def restore(self, command: Command, deps: Observed) -> str | None:
         """Restore the outputs that `command` would produce from `deps`; return their source."""
@@ -237,7 +238,7 @@ class VariantRuns:
     ) -> RunRecord | None:  # fmt: skip
         """Keep and record the result of a variant.
 
-        Raises its failure, CheckFailed for a missing output, ExternalError if it cannot be kept.
+        Raises its failure, CheckFailed for a missing output, LocalFailure if it cannot be kept.
         """
 
         command = result.command
@@ -267,12 +268,11 @@ class VariantRuns:
         return record
 
     def _keep(self, command: Command, before: Observed, outs: Observed, tree: VariantTree) -> None:
-        self._cache.in_folder(tree.root).save(command, before, outs)
-        if not self._cache.has(out for out in outs.values() if out):
-            raise ExternalError(
-                f"the outputs of '{command.name}' could not be saved to the local cache",
-                hint="git spacy cache status",
-            )
+        try:
+            self._cache.in_folder(tree.root).keep(command, before, outs)
+        except OSError as error:
+            action = f"cannot save the outputs of '{command.name}' to the local cache"
+            raise local_failure(error, action) from None
         for path in command.produced:
             tree.remember(path)
         self._results[command.name] = _Result(before, outs)
@@ -309,7 +309,7 @@ class VariantRuns:
             if not cache.restore_outputs(producer, result.deps, result.outs):
                 raise ExternalError(
                     f"the outputs of '{producer.name}' cannot be restored from the local cache",
-                    hint="to run it again: add --force",
+                    hint="start the same run again: it makes them anew",
                 )
             for output in producer.produced:
                 tree.remember(output)

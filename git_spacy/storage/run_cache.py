@@ -80,24 +80,31 @@ class RunCache:
     def save(
         self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
     ) -> None:
-        """Save the outputs that `command` produced from `deps`.
+        """Save the outputs that `command` produced from `deps`, or warn that this failed.
 
         Without `verify`, an existing copy is only read where it may have been modified.
         """
 
-        seen = {path: outs[path.normal] for path in command.produced}
         try:
-            results = []
-            layouts = []
-            for path, now in seen.items():
-                if now is None:
-                    return
-                layouts.append(self._save_output(path, now, verify=verify))
-                results.append((path.text, now.digest, now.names))
-            result = CachedResult(tuple(results), layouts=tuple(layouts))
-            self._source.store.add_result(_result_key(command, deps), result)
+            self.keep(command, deps, outs, verify=verify)
         except (GitSpacyError, OSError) as error:
             self._warn_once(as_warning(error, "not saved to the local cache"))
+
+    def keep(
+        self, command: Command, deps: Observed, outs: Observed, *, verify: bool = True
+    ) -> None:
+        """Save the outputs as `save` does, but raise GitSpacyError or OSError if this fails."""
+
+        results = []
+        layouts = []
+        for path in dict.fromkeys(command.produced):
+            now = outs[path.normal]
+            if now is None:
+                return
+            layouts.append(self._save_output(path, now, verify=verify))
+            results.append((path.text, now.digest, now.names))
+        result = CachedResult(tuple(results), layouts=tuple(layouts))
+        self._source.store.add_result(_result_key(command, deps), result)
 
     def has_copy(self, path: ProjectPath, now: Fingerprint) -> bool:
         """Save the output at `path`, whose fingerprint is `now`; return whether that was possible.

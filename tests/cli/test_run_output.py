@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy import cli
-from git_spacy.cli.run_output import progress_line, short_name
+from git_spacy.cli.run_output import progress_line, short_names
 from tests.cli.test_output import coloured_environ, on_terminal
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import git
@@ -91,8 +91,35 @@ MAKE = "import sys\nopen(sys.argv[1], 'w').close()\nprint('made')\n"
 def test_a_prefix_is_short_and_shows_both_ends(command: str, shown: str) -> None:
     """A quarter of the line, which has 80 columns in tests."""
 
-    assert len(short_name(command)) <= 20
-    assert short_name(command) == shown
+    assert len(shown) <= 20
+    assert short_names([command]) == {command: shown}
+
+
+@pytest.mark.parametrize(
+    ("commands", "shown"),
+    [
+        (
+            [f"train --vars.width 64 --vars.rate {rate} --vars.long_seed 0" for rate in (0.1, 0.2)],
+            ["train rate=0.1", "train rate=0.2"],
+        ),
+        (
+            [f"train --vars.n {n}{'0' * 30}" for n in (1, 2)] + ["train --vars.n 3"],
+            ["train n=1…0000000000", "train n=2…0000000000", "train n=3"],
+        ),
+        (
+            [f"train --vars.n {'0' * 30}{n}{'0' * 30}" for n in (1, 2)],
+            ["train n=…00000000 #1", "train n=…00000000 #2"],
+        ),
+        (
+            [f"a_command_with_{x}_in_its_name" for x in "xy"],
+            ["a_comman…its_name #1", "a_comman…its_name #2"],
+        ),
+    ],
+)
+def test_no_two_commands_have_the_same_prefix(commands: list[str], shown: list[str]) -> None:
+    names = short_names(commands)
+    assert list(names.values()) == shown
+    assert max(map(len, shown)) <= 20
 
 
 def test_the_prefixes_of_variants_are_aligned(tmp_path: Path, spacy: Spacy) -> None:

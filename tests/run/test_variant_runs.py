@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from git_spacy.lock import lock_format
 from git_spacy.project.loader import parse
 from git_spacy.run.variant_trees import VariantTree
 from git_spacy.run.workspace_archive import archive_content
+from git_spacy.storage.run_cache import RunCache
 from tests.testing.projects import Done, Spacy, process, project, snapshot
 from tests.testing.repositories import git, write
 
@@ -123,6 +126,33 @@ def test_a_matrix_runs_on_a_project_as_it_is(root: Path, spacy: Spacy) -> None:
     assert (root / "training/mine.txt").read_text() == "my own"
     assert list(lock_format.read(root)) == ["convert", "train", "evaluate"]
     assert "skipped 2" in restore(root, spacy, again).err
+
+
+def test_a_run_whose_cache_is_lost_meanwhile_says_that_the_same_run_makes_it_anew(
+    root: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = NER.replace(
+        "deps: [training/model-best,", "deps: [scripts/evaluate.sh, training/model-best,"
+    )
+    write(root, {"project.yml": text})
+    assert spacy("run", "all", *SEEDS, cwd=root).code == 0
+    write(root, {"scripts/evaluate.sh": f"{SCRIPTS['scripts/evaluate.sh']}true\n"})
+    restore_outputs = RunCache.restore_outputs
+
+    def lose(cache: RunCache, *arguments: Any) -> bool:
+        shutil.rmtree(root / ".git/spacy/store")
+        return restore_outputs(cache, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunCache, "restore_outputs", lose)
+        lost = spacy("run", "all", *SEEDS, cwd=root)
+    assert (
+        "the outputs of 'train --vars.seed 0' cannot be restored from the local cache" in lost.err
+    )
+    assert "hint: start the same run again" in lost.err
+    again = spacy("run", "all", *SEEDS, cwd=root)
+    assert (again.code, state(again, "running")) == (0, NAMES)
+    assert scores(root, spacy) == ["0 0.04", "1 0.14", "2 0.24"]
 
 
 def test_variants_run_again_only_where_something_changed(root: Path, spacy: Spacy) -> None:

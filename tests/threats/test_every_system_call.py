@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from git_spacy.cli.main import main
+from git_spacy.history import run_history
 from git_spacy.lock import lock_format
 from git_spacy.storage.cache_store import CacheStore
 from tests.testing.archives import tar_of
@@ -104,6 +105,20 @@ def undamaged_cache(root: Path) -> Any:
     return {}
 
 
+def variants(root: Path) -> Any:
+    """Return the outputs of each variant that ran in a copy; check that the cache has them."""
+
+    assert CacheStore.open_for(root).verify() == []
+    found = {}
+    for record in run_history.all_records(root):
+        if record.exit == 0 and record.isolated:
+            assert all(
+                CacheStore.open_for(root).has(out.md5 or "", out.names) for out in record.outs
+            )
+            found[f"entry of {record.command} {record.vars}"] = [out.md5 for out in record.outs]
+    return found
+
+
 def pushed(root: Path) -> None:
     git(root, "config", "spacy.remote.default.url", str(root / "remote"))
     ran(root)
@@ -147,6 +162,7 @@ CASES = {
     "run in parallel": Case(("run", "all", "-j", "2"), state=outputs),
     "run and cache": Case(("run", "all", "--restore"), state=undamaged_cache),
     "run from the cache": Case(("run", "all", "--restore"), restorable, outputs),
+    "run variants": Case(("run", "prepare", "--matrix", "word=a,b"), state=variants),
     "assets": Case(
         ("assets",),
         lambda root: write(
