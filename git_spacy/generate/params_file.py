@@ -5,7 +5,8 @@ People and `dvc exp run` change it, so that only missing values are ever added t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import write_beneath
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import GeneratedFile
-from git_spacy.project import variables_table, yaml, yaml_text
+from git_spacy.project import add_entries, variables_table, yaml, yaml_text
 from git_spacy.project.params import nested
 from git_spacy.project.project_text import PARAMS_FILE, names_params
 from git_spacy.project.yaml import Node
@@ -36,22 +37,42 @@ def missing(text: str | None, values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def updated(text: str | None, values: Mapping[str, Any]) -> str:
-    """Return the text of a params.yaml with those of `values` added that it does not have."""
+    """Return the text of a params.yaml with those of `values` added that it does not have.
+
+    Raises InvalidInput for invalid YAML, and where a value of one is a table of the other.
+    """
 
     absent = {name: values[name] for name in missing(text, values)}
     if not absent:
         return text or ""
-    before = text if text and text.strip() else _HEADER
-    added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
-    kept = {name[1:]: yaml.to_plain(node) for name, node in _present(text).items()}
-    try:
-        if {name[1:]: yaml.to_plain(node) for name, node in _present(added).items()} == {
-            **kept, **absent
-        }:  # fmt: skip
+    present = _present(text)
+    _require_tables(present, absent)
+    kept = {name[1:]: yaml.to_plain(node) for name, node in present.items()}
+    if not kept:
+        before = text if text and text.strip() else _HEADER
+        added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
+    else:
+        added = text or ""
+        for name, value in absent.items():
+            added = add_entries.with_value(added, name.split("."), value)
+    with suppress(InvalidInput):
+        found = {name[1:]: yaml.to_plain(node) for name, node in _present(added).items()}
+        if found == {**kept, **absent}:
             return added
-    except InvalidInput:
-        pass
-    return _HEADER + _emit({**kept, **absent})  # into a table that exists, or a flow mapping
+    return _HEADER + _emit({**kept, **absent})  # an unusual notation, e.g. with aliases
+
+
+def _require_tables(present: Mapping[str, Node], absent: Iterable[str]) -> None:
+    """Raise InvalidInput where params.yaml has a value and project.yml a table, or vice versa."""
+
+    for name in absent:
+        for other, node in present.items():
+            if f".{name}.".startswith(f"{other}.") or other.startswith(f".{name}."):
+                line, column = node.position
+                raise InvalidInput(
+                    f"'{other[1:]}' and 'vars.{name}' of project.yml exclude each other",
+                    hint=f"remove '{other[1:]}' here", file=PARAMS_FILE, line=line, column=column,
+                )  # fmt: skip
 
 
 def update(root: Path, generated: GeneratedFile, *, force: bool = False) -> bool:

@@ -1,4 +1,5 @@
-"""Add entries to project.yml: variables, commands, workflows. Everything else in its text stays.
+"""Add entries to project.yml: variables, commands, workflows; and values to other YAML. Everything
+else in the text stays.
 
 As in `edit_yaml`, the result is parsed again and compared.
 """
@@ -7,11 +8,11 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput
-from git_spacy.project import yaml
+from git_spacy.project import yaml, yaml_text
 from git_spacy.project.edit_yaml import LINE_BREAK, TextValue, read_positions
 from git_spacy.project.loader import PROJECT_FILE
 
@@ -46,6 +47,26 @@ def with_entries(data: bytes, entries: Iterable[Entry]) -> bytes:
     for entry in entries:
         data = _with_entry(data, entry)
     return data
+
+
+def with_value(text: str, path: Sequence[str], value: Any) -> str:
+    """Return YAML `text`, a mapping, with `value` at `path`, which it does not have yet.
+
+    The value goes to the end of the deepest mapping that exists. The caller compares the result:
+    an unusual notation may give another document.
+    """
+
+    mapping, _ = read_positions(text)
+    keys = list(path)
+    while len(keys) > 1 and keys[0] in mapping.entries:
+        mapping = mapping.entries[keys.pop(0)][1]
+    if mapping.kind != "Mapping":
+        return text
+    for key in reversed(keys):
+        value = {key: value}
+    if mapping.event.flow_style:
+        return _insert_into_flow(text, mapping, value)
+    return _insert_into_block(text, mapping, Entry("", keys[0], yaml_text.emit(value).decode()))
 
 
 def _with_entry(data: bytes, entry: Entry) -> bytes:
