@@ -13,10 +13,10 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import write_beneath
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import GeneratedFile
-from git_spacy.project import variables_table, yaml, yaml_text
+from git_spacy.project import documents, variables_table, yaml, yaml_text
+from git_spacy.project.documents import Node
 from git_spacy.project.params import nested
 from git_spacy.project.project_text import PARAMS_FILE, names_params
-from git_spacy.project.yaml import Node
 
 _HEADER = """\
 # The values of variables with which DVC and 'git spacy run' run the commands:
@@ -43,9 +43,9 @@ def updated(text: str | None, values: Mapping[str, Any]) -> str:
         return text or ""
     before = text if text and text.strip() else _HEADER
     added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
-    kept = {name[1:]: yaml.to_plain(node) for name, node in _present(text).items()}
+    kept = {name[1:]: documents.to_plain(node) for name, node in _present(text).items()}
     try:
-        if {name[1:]: yaml.to_plain(node) for name, node in _present(added).items()} == {
+        if {name[1:]: documents.to_plain(node) for name, node in _present(added).items()} == {
             **kept, **absent
         }:  # fmt: skip
             return added
