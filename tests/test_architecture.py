@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "file_copy": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
-    "project": {"errors", "files", "containment", "real_paths"},
+    "project": {"errors", "files", "containment", "real_paths", "sharing"},
     "formats": {"errors", "containment"},
     "git": {
         "abandoned",

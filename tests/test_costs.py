@@ -98,7 +98,7 @@ def root(tmp_path: Path) -> Path:
     git(root, "commit", "-qm", "run")
     for path in (root / "scripts").rglob("*"):
         os.utime(path, ns=(10**18 + 1, 10**18 + 1))
-    assert process("status", cwd=root).code == 0  # fills the stat cache
+    assert process("status", cwd=root).code == 0  # fills the caches
     return root
 
 
@@ -130,6 +130,8 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     costs = {command: measure("git-spacy", command, root) for command in MAX_PROCESSES}
     heavy = {command: cost.modules & HEAVY for command, cost in costs.items()}
     assert {command: modules for command, modules in heavy.items() if modules} == {}
+    parsing = {command for command, cost in costs.items() if "yaml" in cost.modules}
+    assert parsing.isdisjoint({"status", "check", "check --staged"})
     too_many = {
         command: cost.processes
         for command, cost in costs.items()
@@ -142,7 +144,7 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
 
 def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) -> None:
     costs = {check: measure("git-spacy-hook", check, root) for check in MAX_PROCESSES_OF_HOOKS}
-    unwanted = HEAVY | {"click", "tempfile", "dataclasses"}
+    unwanted = HEAVY | {"click", "tempfile", "dataclasses", "yaml"}
     imported = {check: cost.modules & unwanted for check, cost in costs.items()}
     assert {check: modules for check, modules in imported.items() if modules} == {}
     too_many = {

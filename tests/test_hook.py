@@ -170,20 +170,29 @@ def test_a_repository_without_projects_passes(
 
 
 @pytest.mark.threat("staged-content")
-def test_the_hook_reads_what_is_staged_and_writes_nothing(top: Path) -> None:
-    """Nothing is written in the working tree, in Git's folder or in the home."""
+def test_the_hook_reads_what_is_staged_and_writes_nothing_but_caches(top: Path) -> None:
+    """Nothing is written in the working tree, in the home, or in Git's folder but for .git/spacy.
+
+    What is cached there is written once.
+    """
+
+    def state(*, caches: bool) -> dict[Path, tuple[int, bytes]]:
+        return {
+            path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for base in (top, Path(os.environ["HOME"]))
+            for path in base.rglob("*")
+            if caches or top / ".git/spacy" not in (path, *path.parents)
+        }
 
     for name in ("one", "deep/two"):
         write(top, {f"{name}/project.yml": "nonsense", f"{name}/assets/x": "edited"})
         (top / name / "project.lock").unlink()
-    home = Path(os.environ["HOME"])
-    times = {path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")}
-    contents = {path: path.read_bytes() for path in times if path.is_file()}
+    before = state(caches=False)
     assert hook.main(["all"]) == 0
-    assert {
-        path: path.stat().st_mtime_ns for base in (top, home) for path in base.rglob("*")
-    } == times
-    assert {path: path.read_bytes() for path in times if path.is_file()} == contents
+    assert state(caches=False) == before
+    with_caches = state(caches=True)
+    assert hook.main(["all"]) == 0
+    assert state(caches=True) == with_caches
 
 
 @pytest.mark.threat("staged-content")

@@ -16,7 +16,9 @@ from typing import NamedTuple
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused
 from git_spacy.git.index import Index
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project import loader, source_map
+from git_spacy.project.documents import cached
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.counted_files import is_placeholder
@@ -160,10 +162,11 @@ def _load(open_view: Callable[[], View] | None) -> LoadedProject | None:
         if open_view is None:
             return None
         view = open_view()
-        data = view.project()
-        loaded = loader.parse(data)
-        project = with_recorded_outputs(loaded.project, data, view.lock)
-        return loaded._replace(project=project)
+        with cached(state_dir(view.root)):
+            data = view.project()
+            loaded = loader.parse(data)
+            project = with_recorded_outputs(loaded.project, data, view.lock)
+            return loaded._replace(project=project)
     except (InvalidInput, Refused):
         return None  # the check 'project' reports it
 

@@ -13,7 +13,9 @@ from git_spacy.check.outputs import OutputLimits, project_folder
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository, prefix
+from git_spacy.git.state_dir import state_dir
 from git_spacy.project import loader
+from git_spacy.project.documents import cached
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.state.project_view import Staged, View, WorkTree
 
@@ -57,9 +59,10 @@ def check_projects(
         if index and folders and prefix(root, index.top).rstrip("/") not in folders:
             continue
         view = request.open_view(root, index)
-        in_project = checks.run_checks(names, view, strict=request.strict)
-        if request.notes and "lock" in names:
-            in_project += checks.unrecorded_entries(root, view)
+        with cached(state_dir(root)):
+            in_project = checks.run_checks(names, view, strict=request.strict)
+            if request.notes and "lock" in names:
+                in_project += checks.unrecorded_entries(root, view)
         findings += [finding.below(prefix(root, base)) for finding in in_project]
     if "outputs" in request.checks:
         findings += _check_outputs(request, roots, base, index)

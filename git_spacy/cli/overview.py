@@ -32,10 +32,14 @@ def overview(context: CommandContext) -> str | None:
     except InvalidInput:
         return _list_projects(context.cwd)
     from git_spacy.check import project_status
+    from git_spacy.git.state_dir import state_dir
+    from git_spacy.project.documents import cached
 
-    project = context.project
     context.recover_outputs()
-    return _summarize(project, root, project_status.project_status(project, root, os.environ))
+    with cached(state_dir(root)):
+        project = context.project
+        status = project_status.project_status(project, root, os.environ)
+    return _summarize(project, root, status)
 
 
 def _list_projects(start: Path) -> str | None:

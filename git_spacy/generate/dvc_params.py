@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic
-from git_spacy.project import yaml
+from git_spacy.project import documents
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.paths import parse_path
 from git_spacy.project.variable_usage import Parts, VariableUsage
@@ -47,8 +47,8 @@ def find_params(
     names in its `env`.
     """
 
-    node, _ = yaml.parse_document(data, PROJECT_FILE)
-    document = yaml.to_plain(node) if node else {}
+    node, _ = documents.parse(data, PROJECT_FILE)
+    document = documents.to_plain(node) if node else {}
     braces = "variables" in document
     raw = {".".join(parts): _at(document, parts) for parts in usage.variables}
     fixed = {parts for used in usage.assets for parts in used}

@@ -14,10 +14,10 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import write_beneath
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import GeneratedFile
-from git_spacy.project import add_entries, variables_table, yaml, yaml_text
+from git_spacy.project import add_entries, documents, variables_table, yaml, yaml_text
+from git_spacy.project.documents import Node
 from git_spacy.project.params import nested
 from git_spacy.project.project_text import PARAMS_FILE, names_params
-from git_spacy.project.yaml import Node
 
 _HEADER = """\
 # The values of variables with which DVC and 'git spacy run' run the commands:
@@ -47,7 +47,7 @@ def updated(text: str | None, values: Mapping[str, Any]) -> str:
         return text or ""
     present = _present(text)
     _require_tables(present, absent)
-    kept = {name[1:]: yaml.to_plain(node) for name, node in present.items()}
+    kept = {name[1:]: documents.to_plain(node) for name, node in present.items()}
     if not kept:
         before = text if text and text.strip() else _HEADER
         added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
@@ -56,7 +56,7 @@ def updated(text: str | None, values: Mapping[str, Any]) -> str:
         for name, value in absent.items():
             added = add_entries.with_value(added, name.split("."), value)
     with suppress(InvalidInput):
-        found = {name[1:]: yaml.to_plain(node) for name, node in _present(added).items()}
+        found = {name[1:]: documents.to_plain(node) for name, node in _present(added).items()}
         if found == {**kept, **absent}:
             return added
     return _HEADER + _emit({**kept, **absent})  # an unusual notation, e.g. with aliases

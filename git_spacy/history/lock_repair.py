@@ -15,7 +15,7 @@ from git_spacy.lock import lock_format, lock_merge
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.lock.lock_merge import Merged
-from git_spacy.project import loader, yaml
+from git_spacy.project import documents, loader
 from git_spacy.project.matrix import with_variants
 from git_spacy.project.model import Command
 from git_spacy.state.lock_selection import pick_entries
@@ -107,7 +107,7 @@ def resolve_conflict(root: Path, repository: Repository | None) -> MergeResoluti
     lock_file = LockFile(root)
     with lock_file.exclusive():
         name = prefix(root, repository.cwd()) + LOCK_FILE if repository else LOCK_FILE
-        stages = unmerged.read_stages(repository, name, yaml.MAX_BYTES) if repository else {}
+        stages = unmerged.read_stages(repository, name, documents.MAX_BYTES) if repository else {}
         merged = _merge_stages(stages) if stages else _merge_marked_file(root)
         if merged is None:
             return None

@@ -19,8 +19,8 @@ from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import open_beneath
 
 if TYPE_CHECKING:  # the history needs entries, but seldom a file
+    from git_spacy.project.documents import Node
     from git_spacy.project.source_map import SourceMap
-    from git_spacy.project.yaml import Node
 
 LOCK_FILE = "project.lock"
 WEASEL_COMMAND = "python -m weasel"
@@ -74,11 +74,11 @@ def content(root: Path) -> bytes | None:
     Refused like `read`, OSError.
     """
 
-    from git_spacy.project import yaml
+    from git_spacy.project import documents
 
     try:
         with open_beneath(root, LOCK_FILE) as stream:
-            return stream.read(yaml.MAX_BYTES + 1)
+            return stream.read(documents.MAX_BYTES + 1)
     except FileNotFoundError:
         return None
 
@@ -86,7 +86,7 @@ def content(root: Path) -> bytes | None:
 def parse(data: bytes) -> dict[str, LockEntry]:
     """Return the entries in the text of a project.lock. Raises InvalidInput."""
 
-    from git_spacy.project import yaml
+    from git_spacy.project import documents
 
     if re.search(rb"^(<{7}|>{7}) ", data, re.MULTILINE):
         raise InvalidInput(
@@ -94,7 +94,7 @@ def parse(data: bytes) -> dict[str, LockEntry]:
             file=LOCK_FILE,
             hint="git spacy lock resolve",
         )
-    node, problems = yaml.parse_document(data, LOCK_FILE)
+    node, problems = documents.parse(data, LOCK_FILE)
     if problems:
         raise _unreadable(problems[0].message, problems[0].line)
     if node is None or not isinstance(node.value, dict):
@@ -109,10 +109,10 @@ def source_map(data: bytes) -> SourceMap:
     The keys are (NAME,), (NAME, "script"), (NAME, "deps", PATH) and (NAME, "outs", PATH).
     """
 
-    from git_spacy.project import yaml
+    from git_spacy.project import documents
 
     positions: dict[tuple[str, ...], tuple[int, int]] = {(): (1, 1)}
-    node, _ = yaml.parse_document(data, LOCK_FILE)
+    node, _ = documents.parse(data, LOCK_FILE)
     for name, entry in node.value.items() if node is not None else ():
         positions[name,] = entry.position
         for part in ("script", "deps", "outs"):
@@ -171,7 +171,7 @@ def _unreadable(message: str, line: int) -> GitSpacyError:
 
 
 def _entry(name: str, node: Node) -> LockEntry:
-    from git_spacy.project import yaml
+    from git_spacy.project import documents
 
     if not isinstance(node.value, dict):
         raise _unreadable(f"the entry of '{name}' is not a mapping", node.line)
@@ -187,7 +187,7 @@ def _entry(name: str, node: Node) -> LockEntry:
         outs=tuple(_tracked(item, name) for item in _items(values.get("outs"), name)),
         cmd=cmd if isinstance(cmd, str) else "",
         extra=tuple(
-            (key, yaml.to_plain(inner)) for key, inner in values.items() if key not in known
+            (key, documents.to_plain(inner)) for key, inner in values.items() if key not in known
         ),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput
-from git_spacy.project import yaml, yaml_text
+from git_spacy.project import documents, yaml, yaml_text
 from git_spacy.project.edit_yaml import LINE_BREAK, TextValue, read_positions
 from git_spacy.project.loader import PROJECT_FILE
 
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
         node, _ = yaml.parse_document(self.text.encode(), PROJECT_FILE)
         assert node is not None, self
-        plain = yaml.to_plain(node)
+        plain = documents.to_plain(node)
         return plain[0] if isinstance(plain, list) else plain[self.key]
 
 
@@ -176,13 +176,13 @@ def _differs_only_in_entry(old: bytes, new: bytes, entry: Entry) -> bool:
     after, problems = yaml.parse_document(new, PROJECT_FILE)
     if before is None or after is None or problems:
         return False
-    expected = yaml.to_plain(before)
+    expected = documents.to_plain(before)
     if entry.section == "commands":
         expected["commands"] = [*(expected.get("commands") or ()), entry.value()]
     else:
         section = expected.get(entry.section) or {}
         expected[entry.section] = {**section, entry.key: entry.value()}
-    return bool(expected == yaml.to_plain(after))
+    return bool(expected == documents.to_plain(after))
 
 
 def _refusal(value: TextValue, entry: Entry) -> InvalidInput:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from git_spacy.project import graph
+from git_spacy.project.documents import Node
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
-from git_spacy.project.yaml import Node
 
 
 def cycle_warnings(

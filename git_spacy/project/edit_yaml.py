@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput
-from git_spacy.project import yaml
+from git_spacy.project import documents, yaml
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Checksum
 
@@ -168,7 +168,7 @@ def _differs_only_in_checksum(old: bytes, new: bytes, number: int, checksum: Che
     after, problems = yaml.parse_document(new, PROJECT_FILE)
     if before is None or after is None or problems:
         return False
-    expected, found = yaml.to_plain(before), yaml.to_plain(after)
+    expected, found = documents.to_plain(before), documents.to_plain(after)
     written = found["assets"][number].get("checksum")
     expected["assets"][number]["checksum"] = written
     is_right = isinstance(written, str) and written.removeprefix("md5:") == str(checksum)

@@ -17,15 +17,16 @@ from typing import Any, NamedTuple
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.project import (
     cycles,
+    documents,
     paths,
     resources,
     schema_keys,
     source_map,
     variables_table,
     workflows,
-    yaml,
 )
 from git_spacy.project.diagnostics import closest_name
+from git_spacy.project.documents import Node
 from git_spacy.project.model import (
     Asset,
     Checksum,
@@ -50,7 +51,6 @@ from git_spacy.project.variables import (
     apply_overrides,
     environment_names,
 )  # fmt: skip
-from git_spacy.project.yaml import Node
 
 _GIT_HINTS = {
     "repo": "add 'repo:' with the URL of the repository",
@@ -135,7 +135,7 @@ def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) ->
 
 
 def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Reader, Node]:
-    node, problems = yaml.parse_document(data, file)
+    node, problems = documents.parse(data, file)
     reader = _Reader(file, problems, data.params if isinstance(data, ProjectText) else None)
     if node is None or not isinstance(node.value, dict):
         if not problems:
@@ -151,7 +151,7 @@ def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[
 
 
 def _document(root: Node) -> dict[str, Any]:
-    entries: dict[str, Any] = yaml.to_plain(root)
+    entries: dict[str, Any] = documents.to_plain(root)
     entries.setdefault("vars", {})
     entries.setdefault("env", {})
     return entries
@@ -206,7 +206,7 @@ class _Reader(NodeReader):
         for name, node in self.table(root.value.get("env"), "env").items():
             if text := self.text(node, f"env.{name}"):
                 self.environment[name] = text
-        leaves = {name: yaml.to_plain(node) for name, node in definitions.items()}
+        leaves = {name: documents.to_plain(node) for name, node in definitions.items()}
         leaves = apply_overrides({**leaves, **self._read_params(definitions)}, overrides)
         self._variables = variables = Variables(
             leaves, self.environment, braces="variables" in root.value
@@ -265,7 +265,7 @@ class _Reader(NodeReader):
         except VariableError as error:
             if error.message:
                 self.problem(node, error.message, error.hint)
-            return yaml.to_plain(node)
+            return documents.to_plain(node)
 
     # The sections of a project.
 
@@ -320,7 +320,7 @@ class _Reader(NodeReader):
                 self.problem(
                     item,
                     f"'{key}' starts a new list item, but belongs to command"
-                    f" '{yaml.to_plain(bare_name)}' on line {bare_name.line}",
+                    f" '{documents.to_plain(bare_name)}' on line {bare_name.line}",
                     f"on line {first.position[0]}, remove the dash and indent '{key}' like 'name'",
                 )
                 continue

@@ -6,8 +6,8 @@ import json
 
 from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput, Refused
 from git_spacy.project.diagnostics import closest_name, did_you_mean
+from git_spacy.project.documents import Node
 from git_spacy.project.schema_keys import KeyTable
-from git_spacy.project.yaml import Node
 
 _CURLY_QUOTES = ("“", "”", "„", "‘", "’")
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic
-from git_spacy.project import variables_table, yaml
+from git_spacy.project import documents, variables_table
 from git_spacy.project.diagnostics import did_you_mean
+from git_spacy.project.documents import Node
 from git_spacy.project.node_reader import type_name
 from git_spacy.project.project_text import PARAMS_FILE, PROJECT_FILE
-from git_spacy.project.yaml import Node
 
 _TABLES = ("vars", "variables")
 
@@ -52,7 +52,7 @@ def parse_params(data: bytes, defaults: Mapping[str, Node]) -> Params:
     """Parse the content of params.yaml; `defaults` are the variables of project.yml by full name,
     before substitution."""
 
-    node, problems = yaml.parse_document(data, PARAMS_FILE)
+    node, problems = documents.parse(data, PARAMS_FILE)
     if node is None or node.value is None:
         return Params(problems=tuple(problems))
     if not isinstance(node.value, dict):
@@ -70,7 +70,9 @@ def parse_params(data: bytes, defaults: Mapping[str, Node]) -> Params:
         if warning := variables_table.digits_warning(leaf):
             warnings.append(_warning(leaf, *warning))
         default = defaults[name]
-        param = Param(name, yaml.to_plain(leaf), yaml.to_plain(default), *default.position)
+        param = Param(
+            name, documents.to_plain(leaf), documents.to_plain(default), *default.position
+        )
         if not _is_same(param.value, param.default):
             changed.append(param)
     return Params(tuple(changed), tuple(problems), tuple(warnings))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import descriptor_beneath
-from git_spacy.project import yaml
+from git_spacy.project import documents
 from git_spacy.project.project_file import PROJECT_FILE as PROJECT_FILE
 
 PARAMS_FILE = "params.yaml"
@@ -90,6 +90,6 @@ def _read(root: Path, name: str) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidInput("not a regular file", file=name, hint="replace it with a text file")
         with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(yaml.MAX_BYTES + 1)
+            return stream.read(documents.MAX_BYTES + 1)
     finally:
         os.close(descriptor)

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from git_spacy.project.diagnostics import did_you_mean
+from git_spacy.project.documents import Node
 from git_spacy.project.model import Command, Resources
 from git_spacy.project.node_reader import NodeReader, type_name
 from git_spacy.project.schema_keys import BUILT_IN, KeyTable
-from git_spacy.project.yaml import Node
 
 
 def read_resources(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from git_spacy.project.yaml import Node
+from git_spacy.project.documents import Node
 
 _NAME_KEYS = {"commands": "name", "assets": "dest"}  # the keys that identify items of these lists
 

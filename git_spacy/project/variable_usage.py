@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from git_spacy.project import yaml
+from git_spacy.project import documents
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.variables import references
 
@@ -30,8 +30,8 @@ class VariableUsage(NamedTuple):
 def find_usage(data: bytes) -> VariableUsage:
     """Find the variables that the commands and assets of a valid project.yml use."""
 
-    node, _ = yaml.parse_document(data, PROJECT_FILE)
-    document: Mapping[str, Any] = yaml.to_plain(node) if node else {}
+    node, _ = documents.parse(data, PROJECT_FILE)
+    document: Mapping[str, Any] = documents.to_plain(node) if node else {}
     variables = {
         ".".join(parts): (parts, value)
         for table in ("vars", "variables")

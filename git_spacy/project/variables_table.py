@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from git_spacy.project.yaml import Node
+from git_spacy.project.documents import Node
 
 
 def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:

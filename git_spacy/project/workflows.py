@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from git_spacy.project import graph
 from git_spacy.project.diagnostics import did_you_mean
+from git_spacy.project.documents import Node
 from git_spacy.project.model import Command, Workflow
 from git_spacy.project.node_reader import NodeReader
-from git_spacy.project.yaml import Node
 
 
 def read_workflows(

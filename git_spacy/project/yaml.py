@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Union
+from typing import Any
 
 from git_spacy.errors import Diagnostic
+from git_spacy.project.documents import MAX_BYTES, Node, Scalar
 
-MAX_BYTES = 4 << 20
 MAX_NODES = 200_000
 MAX_DEPTH = 64
-
-Scalar = Union[str, int, float, bool, None]  # noqa: UP007 (evaluated at import on 3.10)
 
 # The implicit types of YAML 1.2 in the order in which they are tried, and the characters that they
 # can start with. `yaml_text` quotes strings that would be read as one of these.
@@ -53,29 +51,6 @@ _MOVE_DATA = "move data to other files that commands read"
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
-class Node(NamedTuple):
-    """A value and its position.
-
-    `value` is a scalar, a list of nodes or a dict of nodes. `key` is the line and column of the
-    value's key in a mapping, and `size` is the number of nodes in the tree. `source` is the text of
-    a scalar without quotes, and `written` is the string before its variables were substituted.
-    """
-
-    value: Any
-    line: int
-    column: int
-    key: tuple[int, int] | None = None
-    size: int = 1
-    source: str = ""
-    written: str = ""
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Line and column of the key, or of the value if it has no key."""
-
-        return self.key or (self.line, self.column)
-
-
 class _ParseError(Exception):
     """A problem after which the rest of the document cannot be parsed."""
 
@@ -93,16 +68,6 @@ def parse_document(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic
         return _build_tree(text, file, problems), problems
     except _ParseError as error:
         return None, [*problems, error.args[0]]
-
-
-def to_plain(node: Node) -> Any:
-    """Return the value of a node as plain scalars, lists and dicts."""
-
-    if isinstance(node.value, dict):
-        return {key: to_plain(inner) for key, inner in node.value.items()}
-    if isinstance(node.value, list):
-        return [to_plain(inner) for inner in node.value]
-    return node.value
 
 
 def parse_scalar(text: str) -> Scalar:

@@ -22,7 +22,7 @@ from git_spacy.files import open_beneath, write_beneath
 from git_spacy.generate.ignore import FILE as IGNORE_FILE
 from git_spacy.git.index import Index
 from git_spacy.git.repository import prefix
-from git_spacy.project import loader, yaml
+from git_spacy.project import documents, loader, yaml
 from git_spacy.project.add_entries import Entry, with_entries
 from git_spacy.project.edit_yaml import TextValue, read_positions
 from git_spacy.project.loader import PROJECT_FILE
@@ -146,7 +146,7 @@ def plan_integration(root: Path, data: bytes, name: str, label: str | None = Non
 def _plan(root: Path, data: bytes, name: str, label: str | None) -> tuple[Plan, list[str]]:
     integration = INTEGRATIONS[name]
     node, _ = yaml.parse_document(data, PROJECT_FILE)
-    document = (yaml.to_plain(node) if node else None) or {}
+    document = (documents.to_plain(node) if node else None) or {}
     training = find_training(document)
     pieces = _Pieces(name, label, training, document, root.name)
     entries, conflicts = _new_entries(document, [*pieces.commands(), *pieces.workflows()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from git_spacy.project import yaml
+from git_spacy.project import documents, yaml
 from git_spacy.setup.hook_scripts import CHECK
 
 FILES = tuple(
@@ -84,5 +84,5 @@ def _parse(data: bytes) -> dict[str, Any] | None:
     node, problems = yaml.parse_document(data, FILES[0])
     if problems:
         return None
-    document = {} if node is None else yaml.to_plain(node)
+    document = {} if node is None else documents.to_plain(node)
     return document if isinstance(document, dict) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from git_spacy.project import yaml
+from git_spacy.project import documents, yaml
 
 FILE = ".pre-commit-config.yaml"
 _ENTRY = """\
@@ -62,6 +62,6 @@ def add_entry(data: bytes) -> bytes | None:
 
 def _repos(data: bytes) -> list[object]:
     node, problems = yaml.parse_document(data, FILE)
-    document = None if node is None or problems else yaml.to_plain(node)
+    document = None if node is None or problems else documents.to_plain(node)
     repos = document.get("repos") if isinstance(document, dict) else None
     return repos if isinstance(repos, list) else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath
-from git_spacy.project import yaml
+from git_spacy.project import documents
 from git_spacy.project.paths import has_git_dir
 from git_spacy.project.project_text import (
     PARAMS_FILE,
@@ -93,13 +93,13 @@ def check_labels(root: Path, data: bytes, environ: Mapping[str, str]) -> None:
 def _params(stages: bytes, name: str) -> list[str]:
     """Return the parameters in params.yaml of the stage `name`; [] if there is no such stage."""
 
-    node, _ = yaml.parse_document(stages, STAGES_FILE)
+    node, _ = documents.parse(stages, STAGES_FILE)
     for key in ("stages", name, "params"):
         node = node.value.get(key) if node and isinstance(node.value, dict) else None
     items = node.value if node and isinstance(node.value, list) else []
     files = [item.value.get(PARAMS_FILE) for item in items if isinstance(item.value, dict)]
     lists = [file.value for file in files if file and isinstance(file.value, list)]
-    return [str(yaml.to_plain(item)) for values in lists for item in values]
+    return [str(documents.to_plain(item)) for values in lists for item in values]
 
 
 def _read(folder: Path, name: str) -> str:

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from git_spacy.errors import GitSpacyError
 from git_spacy.generate import managed_block, schema
-from git_spacy.project import loader, yaml
+from git_spacy.project import documents, loader
 from git_spacy.project.schema_keys import (
     ASSET,
     COMMAND,
@@ -46,9 +46,9 @@ def loads(data: bytes) -> bool:
 def is_valid(data: bytes) -> bool:
     """Return whether the schema accepts the raw text."""
 
-    node, problems = yaml.parse_document(data, "project.yml")
+    node, problems = documents.parse(data, "project.yml")
     assert node is not None, problems
-    return VALIDATOR.is_valid(yaml.to_plain(node))
+    return VALIDATOR.is_valid(documents.to_plain(node))
 
 
 def written(document: Any) -> bytes:

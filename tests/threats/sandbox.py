@@ -371,11 +371,11 @@ def _commit(tree: str, *parents: str) -> bytes:
 
 
 def _read_lock(sandbox: Sandbox) -> Any:
-    from git_spacy.project import yaml
+    from git_spacy.project import documents
 
-    node, _ = yaml.parse_document((sandbox.root / "project.lock").read_bytes(), "project.lock")
+    node, _ = documents.parse((sandbox.root / "project.lock").read_bytes(), "project.lock")
     assert node
-    return yaml.to_plain(node)
+    return documents.to_plain(node)
 
 
 def _write_lock(sandbox: Sandbox, text: str) -> None:

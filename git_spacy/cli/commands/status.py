@@ -75,13 +75,15 @@ def status(
     'missing' if neither has it.
     """
 
-    context = context.only_project_dir(directory)
-    project = context.project
-
     from git_spacy.check import project_status as core
+    from git_spacy.git.state_dir import state_dir
+    from git_spacy.project.documents import cached
 
+    context = context.only_project_dir(directory)
     context.recover_outputs()
-    current = core.project_status(project, context.root, os.environ, data=not no_data)
+    with cached(state_dir(context.root)):
+        project = context.project
+        current = core.project_status(project, context.root, os.environ, data=not no_data)
     shared = None if remote_name is None else compare_with_remote(context, remote_name or None)
     if as_json:
         output.emit_json(to_json(project, current, shared))
