@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
 from git_spacy.errors import Diagnostic
-from git_spacy.generate.drawing.label import shorten
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -189,6 +188,8 @@ def short_name(command: str) -> str:
     the end of what is longer than a quarter of a line."""
 
     words = _VARIABLE.sub(r" \1=", command)
+    from git_spacy.generate.drawing.label import shorten
+
     return shorten(words, max(output.terminal_width() // 4, _LEAST_NAME))
 
 
