@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
 from git_spacy.errors import Diagnostic
-from git_spacy.generate.drawing.label import display_width, shorten
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -72,7 +71,7 @@ class _RunDisplay:
 
         if isinstance(event, RunPlanned):
             self._total = len(event.names)
-            self._prefixes = aligned(short_names(event.names))
+            self._add_prefixes(event.names)
         elif isinstance(event, CommandSkipped):
             self._ending(event.command, "up to date", "green")
         elif isinstance(event, CommandRestored):
@@ -113,8 +112,7 @@ class _RunDisplay:
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        if event.command not in self._prefixes:
-            self._prefixes = aligned(short_names([*self._prefixes, event.command]))
+        self._add_prefixes([event.command])
         if self._has_started and self._style == "alone":
             output.success("")  # an empty line after the output of the last command
         self._has_started = True
@@ -123,6 +121,10 @@ class _RunDisplay:
         output.heading(f"==> {event.command}:", f"{word} ({first}){count}", "cyan")
         for reason in others:
             output.message(output.fill(f"    and {reason}", sys.stderr, " " * 8))
+
+    def _add_prefixes(self, commands: Collection[str]) -> None:
+        if self._style == "prefix" and not set(commands) <= self._prefixes.keys():
+            self._prefixes = aligned(short_names([*self._prefixes, *commands]))
 
     def _line(self, command: str, text: str, is_error: bool) -> None:
         if self._style == "alone":
@@ -192,6 +194,8 @@ def short_names(commands: Collection[str]) -> dict[str, str]:
     which they differ are shown, and if that is still too long, they are numbered.
     """
 
+    from git_spacy.generate.drawing.label import shorten  # not needed by a run without scripts
+
     width = max(output.terminal_width() // 4, _LEAST_NAME)
     split = {
         command: _VARIABLE.sub(_SEPARATOR + r"\1=", command).split(_SEPARATOR)
@@ -223,6 +227,8 @@ def _alike(names: Mapping[str, str]) -> list[list[str]]:
 
 def aligned(names: Mapping[str, str]) -> dict[str, str]:
     """Return `names` padded to the same length."""
+
+    from git_spacy.generate.drawing.label import display_width
 
     width = max(map(display_width, names.values()), default=0)
     return {command: name + " " * (width - display_width(name)) for command, name in names.items()}

@@ -9,11 +9,10 @@ import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from git_spacy.errors import GitSpacyError, as_warning, sanitize
-from git_spacy.history.run_ids import run_id
 from git_spacy.history.run_logs import LogWriter
-from git_spacy.history.run_record import RunRecord
 from git_spacy.project.model import Command
 from git_spacy.run.events import (
     CommandFailed,
@@ -25,6 +24,9 @@ from git_spacy.run.events import (
     RunReporter,
     StepStarted,
 )
+
+if TYPE_CHECKING:
+    from git_spacy.history.run_record import RunRecord
 
 
 class RunLogs:
@@ -77,6 +79,8 @@ class RunLogs:
 
     def recorded(self, command: Command, record: RunRecord) -> None:
         """Remember the run record of a command, which names its log."""
+
+        from git_spacy.history.run_ids import run_id
 
         self._ids[command.name] = run_id(record)
 

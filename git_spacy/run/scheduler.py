@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +32,6 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
 from git_spacy.run import refusals
-from git_spacy.run.dry_run import dry_run
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -45,11 +44,7 @@ from git_spacy.run.events import (
 from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.interpreter import Interpreter, installed_version
 from git_spacy.run.judging import displayed_reasons, judge, stale_producers
-from git_spacy.run.logs import RunLogs
 from git_spacy.run.outcome import RunOutcome
-from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
-from git_spacy.run.recorder import PendingRecord, Recorder
-from git_spacy.run.requirements import unmet_requirements
 from git_spacy.run.script import build_steps, process_environment
 from git_spacy.run.script_check import check_scripts
 from git_spacy.state import worktree_status
@@ -64,6 +59,9 @@ from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
+    from git_spacy.run.logs import RunLogs
+    from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
+    from git_spacy.run.recorder import PendingRecord, Recorder
     from git_spacy.run.variant_runs import VariantRuns
 
 
@@ -135,6 +133,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
         lambda c: c.name in context.force or judge(c, context)[0].must_run,
     )
     if context.dry:
+        from git_spacy.run.dry_run import dry_run
+
         return dry_run(plan.commands, context)
     for directory in context.project.directories:
         make_directory(context.root, directory.normal)
@@ -180,10 +180,17 @@ class _Scheduler:
         self._graph = DependencyGraph(context.project.commands)
         self._warn_of_stale_producers = stale_producers(plan.commands, context, self._graph)
         self._has_checked_requirements = False
-        self._previous_outputs = PreviousOutputs(
+        self._known = known
+
+    @cached_property
+    def _previous_outputs(self) -> PreviousOutputs:
+        from git_spacy.run.previous_outputs import PreviousOutputs  # not if nothing has to run
+
+        context = self._context
+        return PreviousOutputs(
             context.project,
             context.root,
-            known,
+            self._known,
             context.stats,
             context.keep_outputs,
             context.report,
@@ -313,6 +320,8 @@ class _Scheduler:
 
         context = self._context
         if not self._has_checked_requirements:
+            from git_spacy.run.requirements import unmet_requirements
+
             self._has_checked_requirements = True
             for unmet in unmet_requirements(context.project, context.root, context.python):
                 context.report(unmet)

@@ -17,7 +17,6 @@ from git_spacy.project.script_line import (
     read_lines,
 )
 from git_spacy.project.variables import environment_names
-from git_spacy.run.foreground import shell_complaint
 from git_spacy.run.script import SHELL, with_shell_variables
 
 _SET_BY_SHELL = frozenset(("PWD", "OLDPWD", "PPID", "IFS", "LINENO", "OPTIND", "PS4"))
@@ -79,6 +78,8 @@ def _problems_in_shell(
         if name not in environ and name not in _SET_BY_SHELL:
             hint = f"export {name}=…\nor, if it is just text, put it in single quotes: '${name}'"
             yield Problem(f"the environment variable '{name}' is not set", hint)
+    from git_spacy.run.foreground import shell_complaint
+
     if complaint := shell_complaint(with_shell_variables(line.text, environment), environ):
         message = f"it needs a shell ({line.shell_syntax}), which does not understand it: "
         yield Problem(message + complaint, "put what is just text in single quotes")

@@ -8,21 +8,24 @@ so a fingerprint has a digest of the names, too.
 from __future__ import annotations
 
 import hashlib
+import marshal
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from types import GeneratorType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
 from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
-_NAME = attrgetter("name")
+_STAT_FIELDS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
+_KIND = 12  # the bits of a mode below those that say what kind of file it is
+_MARSHAL = 2  # the latest format whose bytes depend on nothing but the values
 _NO_NAMES = hashlib.md5(usedforsecurity=False).hexdigest()
 
 
@@ -84,9 +87,9 @@ def files_below(
     if batches is None:
         return None
     return [
-        FileStat(name, path, *_stat_fields(status))
-        for _, files in batches
-        for name, path, status in files
+        FileStat(prefix + name, links.get(name) or folder + name, *fields)
+        for prefix, folder, rows, links in batches
+        for name, _, *fields in rows
     ]
 
 
@@ -104,31 +107,38 @@ def stat_summary(
         return None
     hasher = hashlib.md5(usedforsecurity=False)
     count = size = newest = 0
-    for folder, files in batches:
-        lines = [folder]
-        for name, _, status in files:
-            fields = length, mtime, ctime, _ = _stat_fields(status)
-            lines.append(f"{name}\0{fields}")
-            size += length
-            newest = max(newest, mtime, ctime)
-        count += len(files)
-        hasher.update("\n".join(lines).encode("utf-8", "surrogateescape"))
+    for prefix, _, rows, _ in batches:
+        _, _, sizes, mtimes, ctimes, _ = zip(*rows, strict=True)
+        count += len(rows)
+        size += sum(sizes)
+        newest = max(newest, *mtimes, *ctimes)
+        hasher.update(marshal.dumps((prefix, rows), _MARSHAL))
     is_folder = isinstance(batches, GeneratorType)
     return StatSummary(hasher.hexdigest(), count, size, newest, is_folder)
 
 
-_Files = list[tuple[str, str, os.stat_result]]
-"""(name relative to the hashed path, real path, stat) of each file."""
+class _Batch(NamedTuple):
+    """Consecutive files of one folder, at least one, in hashing order.
+
+    `prefix` and `folder` precede the names: relative to the hashed path, and in the real path.
+    `rows` has the name and the `_STAT_FIELDS` of each file; `links` the real paths of those that
+    are links, by name.
+    """
+
+    prefix: str
+    folder: str
+    rows: list[tuple[Any, ...]]
+    links: Mapping[str, str]
 
 
 def _batches_below(
     root: Path, relative: str, selection: Selection | None
-) -> Iterator[tuple[str, _Files]] | None:
+) -> Iterator[_Batch] | None:
     try:
         with folder_beneath(root, relative, anywhere=True) as (directory, name, real):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
-                return iter([("", [("", real, status)])])
+                return iter([_Batch("", real, [("", *_STAT_FIELDS(status))], {})])
             if not stat.S_ISDIR(status.st_mode):
                 raise Refused(f"'{relative}' is neither a file nor a folder", file=relative)
             return _walk(root, open_directory(name, directory, relative), real, "", selection)
@@ -138,37 +148,48 @@ def _batches_below(
 
 def _walk(
     root: Path, descriptor: int, path: str, prefix: str, selection: Selection | None
-) -> Iterator[tuple[str, _Files]]:
-    """Yield the files of a folder and its subfolders in batches, in order, with one stat per file.
+) -> Iterator[_Batch]:
+    """Yield the files of a folder and its subfolders, with one stat and one tuple for each.
 
-    Each batch has consecutive files of one folder. The folder at `path` is read through its
-    `descriptor`, which is closed at the end, so that a link put in its place later is not followed.
+    The folder at `path` is read through its `descriptor`, which is closed at the end, so that a
+    link put in its place later is not followed.
     """
 
     try:
         with os.scandir(descriptor) as scanned:
-            entries = sorted(scanned, key=_NAME)
-        files: _Files = []
-        parent = os.path.join(path, "")
-        for entry in entries:
-            entry_path = parent + entry.name
-            selected = selection is None or selection.select(prefix + entry.name)
-            if not selected:
-                continue
-            if entry.is_file(follow_symlinks=False):
-                files.append((prefix + entry.name, entry_path, entry.stat(follow_symlinks=False)))
-            elif entry.is_dir(follow_symlinks=False):
+            rows = [
+                (entry.name, *_STAT_FIELDS(entry.stat(follow_symlinks=False)))
+                for entry in scanned
+                if selection is None or selection.select(prefix + entry.name)
+            ]
+        rows.sort()
+        folder = os.path.join(path, "")
+        links: dict[str, str] = {}
+        files: list[tuple[Any, ...]] = []
+        if {row[1] >> _KIND for row in rows} == {stat.S_IFREG >> _KIND}:
+            files, rows = rows, []
+        for row in rows:
+            name, mode = row[:2]
+            if stat.S_ISREG(mode):
+                files.append(row)
+            elif stat.S_ISDIR(mode):
                 if files:
-                    yield prefix, files
+                    yield _Batch(prefix, folder, files, links)
                     files = []
-                inner = open_directory(entry.name, descriptor, entry_path)
-                inner_prefix = f"{prefix}{entry.name}/"
-                inner_selection = None if isinstance(selected, bool) else selected
-                yield from _walk(root, inner, entry_path, inner_prefix, inner_selection)
-            elif entry.is_symlink() and (target := _linked_file(root, entry_path)):
-                files.append((prefix + entry.name, *target))
+                inner = open_directory(name, descriptor, folder + name)
+                selected = selection.select(prefix + name) if selection else True
+                yield from _walk(
+                    root,
+                    inner,
+                    folder + name,
+                    f"{prefix}{name}/",
+                    None if isinstance(selected, bool) else selected,
+                )
+            elif stat.S_ISLNK(mode) and (target := _linked_file(root, folder + name)):
+                links[name], status = target
+                files.append((name, *_STAT_FIELDS(status)))
         if files:
-            yield prefix, files
+            yield _Batch(prefix, folder, files, links)
     finally:
         os.close(descriptor)
 
@@ -182,10 +203,6 @@ def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
     except OSError:
         return None
     return (real, status) if stat.S_ISREG(status.st_mode) else None
-
-
-def _stat_fields(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def digest_contents(root: Path, files: list[FileStat], algorithm: str = "md5") -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.git.state_dir import state_dir, user_cache_dir
@@ -100,34 +101,96 @@ def test_a_change_with_its_mtime_set_back_is_noticed(
     assert stats.fingerprint("a") != before
 
 
-NAMES = st.sampled_from(["a", "b", "c/d", "c/e"])
+NAMES = st.sampled_from(["a", "b", "c-", "c/d", "c/e"])
+# fmt: off
 EDITS = st.lists(
-    st.tuples(st.sampled_from(["write", "remove", "move", "touch"]), NAMES, NAMES), max_size=8
+    st.tuples(
+        st.sampled_from(
+            ["write", "restore mtime", "write target", "remove", "move", "move folder", "touch",
+             "chmod", "link", "hard link", "link to folder"]
+        ),
+        NAMES,
+        NAMES,
+    ),
+    max_size=8,
 )
+# fmt: on
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(EDITS)
+@given(EDITS, st.booleans())
+@example([("link", "a", "b"), ("write target", "a", "b"), ("link to folder", "c/d", "a")], True)
+@example([("move folder", "a", "a"), ("write", "c/d", "a"), ("remove", "a", "a")], True)
+@example([("restore mtime", "a", "b"), ("hard link", "b", "a"), ("move", "c/d", "c-")], True)
 def test_the_stat_cache_agrees_with_hashing_everything(
-    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str, str]]
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str, str]], is_later: bool
 ) -> None:
+    """If `is_later`, the cache only has the signature: nothing is racily clean."""
+
     root = tmp_path_factory.mktemp("edits")
-    write(root, {"d/a": "1", "d/b": "2"})
-    stats = StatCache(root, root / "index-file")
-    for number, (kind, name, other) in enumerate(edits):
-        path = root / "d" / name
-        if kind == "write":
-            write(root, {f"d/{name}": str(number % 3)})
-        elif path.exists() and kind == "remove":
-            path.unlink()
-        elif path.exists() and kind == "touch":
-            path.touch()
-        elif path.exists() and kind == "move":
-            (root / "d" / other).parent.mkdir(exist_ok=True)
-            path.replace(root / "d" / other)
-        assert stats.fingerprint("d") == hashing.fingerprint(root, "d")
-        stats.save()
+    write(root, {"d/a": "1", "d/b": "2", "d/c/d": "3", "target": "t", "folder/f": "f"})
+    for number, edit in enumerate(edits):
         stats = StatCache(root, root / "index-file")
+        with pytest.MonkeyPatch.context() as patch:
+            if is_later:
+                move_clock(patch)
+            assert stats.fingerprint("d") == hashing.fingerprint(root, "d")
+        stats.save()
+        wait_for_next_tick(root / "probe")
+        with suppress(OSError):  # such as a folder that is now a file
+            apply_edit(root, *edit, content=str(number % 3))
+    stats = StatCache(root, root / "index-file")
+    assert stats.fingerprint("d") == hashing.fingerprint(root, "d")
+    assert [name_of(file) for file in stats.files("d")] == sorted(map(name_of, stats.files("d")))
+
+
+def name_of(file: hashing.FileStat) -> list[str]:
+    return file.name.split("/")
+
+
+def wait_for_next_tick(probe: Path) -> None:
+    """Wait until a change has another time than all before it."""
+
+    probe.touch()
+    before = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == before:
+        probe.touch()
+
+
+def apply_edit(root: Path, kind: str, name: str, other: str, *, content: str) -> None:
+    path, second = root / "d" / name, root / "d" / other
+    if kind in ("write", "restore mtime"):
+        times = path.lstat() if kind != "write" else None
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        if times:
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    elif kind == "write target":
+        (root / "target").write_text(content)
+        (root / "folder/f").write_text(content)
+    elif kind == "remove":
+        path.unlink()
+    elif kind == "move":
+        path.replace(second)
+    elif kind == "move folder":
+        (root / "d/c").rename(root / "d/c2")
+    elif kind == "touch":
+        path.touch(exist_ok=True)
+    elif kind == "chmod":
+        path.chmod(0o600 if path.stat().st_mode & 0o044 else 0o644)
+    elif kind == "link to folder":
+        if path.parent.name == "c":
+            path = path.parent
+            path.rename(root / f"moved-{content}")
+        else:
+            path.unlink(missing_ok=True)
+        path.symlink_to(root / "folder")
+    else:
+        path.unlink(missing_ok=True)
+        if kind == "link":
+            path.symlink_to(root / "target")
+        else:
+            os.link(second, path)
 
 
 @pytest.mark.parametrize(

@@ -318,9 +318,6 @@ def _with_cache(
     """
 
     from git_spacy.git.settings import boolean
-    from git_spacy.run.variant_runs import VariantRuns
-    from git_spacy.state.variant_folder import variant_folder
-    from git_spacy.storage.run_cache import RunCache
 
     if request.restore is None:
         is_wanted = boolean(context.settings, "spacy.restore")
@@ -328,9 +325,14 @@ def _with_cache(
         is_wanted = request.restore
     if not planned.isolated and (request.dry or not is_wanted):
         return shared
+    from git_spacy.storage.run_cache import RunCache
+
     source = context.output_source(shared.project)
     cache = RunCache(shared.project, context.root, source, os.environ, output.diagnostic)
     if planned.isolated:
+        from git_spacy.run.variant_runs import VariantRuns
+        from git_spacy.state.variant_folder import variant_folder
+
         folder = variant_folder(context.root, process)
         variants = VariantRuns(
             planned.commands, planned.isolated, cache, folder, may_restore=is_wanted
