@@ -99,7 +99,7 @@ def assets(folder: Path) -> list[Row]:
         contestants = {"assets": timed(OURS, "assets", cwd=made, before=remove)}
         if is_installed("weasel"):
             contestants["weasel assets"] = timed("weasel", "assets", cwd=made, before=remove)
-        budgets = [Budget("assets", 1 / 6, "weasel assets")]
+        budgets = [Budget("assets", 1 / 12, "weasel assets")]
         return contest("40 assets of 100 kB, 100 ms away", contestants, budgets, rounds=3)
 
 
@@ -123,7 +123,7 @@ def large_asset(folder: Path) -> list[Row]:
             contestants["curl"] = timed("sh", "-c", command, cwd=made, before=remove)
             command += " && md5sum assets/large"
             contestants["curl, md5sum"] = timed("sh", "-c", command, cwd=made, before=remove)
-        budgets = [Budget("assets", 1.25, "curl"), Budget("assets", 1.25, "curl, md5sum")]
+        budgets = [Budget("assets", 0.7, "curl, md5sum")]
         return contest("one asset of 1 GB, loopback", contestants, budgets, rounds=5)
 
 

@@ -32,7 +32,9 @@ TIMEOUT = "spacy.timeout"
 ATTEMPTS = 3
 FIRST_WAIT = 0.5  # seconds; doubled for each retry, times a random factor from 0.5 to 1
 LONGEST_WAIT = 60.0  # seconds, even if a server asks for more
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes that are read at a time, and lost if the connection breaks
+_LARGE = 16 << 20  # bytes of a file that is read in …
+_LARGE_CHUNK = 1 << 18  # … larger chunks, since each costs time
 _RETRYABLE = (408, 425, 429)
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _STRONG_TAG = re.compile(r'"[!#-~\x80-\xff]+"')
@@ -232,7 +234,8 @@ class _Download:
 
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        chunks = response.raw.stream(_CHUNK, decode_content=False)
+        size = _LARGE_CHUNK if (self._total or 0) >= _LARGE else _CHUNK
+        chunks = response.raw.stream(size, decode_content=False)
         while True:
             try:
                 chunk = next(chunks, b"")
