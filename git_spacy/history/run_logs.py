@@ -90,7 +90,6 @@ class LogWriter:
             parts[-2] = run_id
             with suppress(FileNotFoundError):  # removed by later runs, while this one was running
                 self.path = self.path.rename(self.path.with_name(".".join(parts)))
-        _remove_oldest(self.path.parent)
 
     def close(self) -> None:
         """Close the file."""
@@ -173,16 +172,20 @@ def _logs_in(folder: Path) -> Iterator[RunLog]:
             yield RunLog(folder / name, *match.groups())
 
 
-def _remove_oldest(folder: Path) -> None:
-    """Remove the oldest files until the others are within the limits."""
+def remove_oldest(root: Path) -> None:
+    """Remove the oldest logs of the project at `root` until the others are within the limits.
 
+    Raises OSError if the logs cannot be listed.
+    """
+
+    with os.scandir(log_folder(root)) as scanned:
+        entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)
     total = 0
-    for number, name in enumerate(sorted(os.listdir(folder), reverse=True)):
-        path = folder / name
+    for number, entry in enumerate(entries):
         with suppress(OSError):  # removed by another process, or another user's
-            total += path.stat().st_size
+            total += entry.stat(follow_symlinks=False).st_size
             if number and (total > MAX_TOTAL or number >= MAX_LOGS):
-                path.unlink()
+                os.unlink(entry)
 
 
 def _digest(name: str) -> str:

@@ -94,6 +94,6 @@ class LockFile:
         another, and most of them stay the same from one write to the next."""
 
         known = self._texts.get(entry.name)
-        if known is None or known[0] != entry:
+        if known is None or (known[0] is not entry and known[0] != entry):
             known = self._texts[entry.name] = entry, lock_format.text({entry.name: entry})
         return known[1]

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -192,9 +193,14 @@ def installed_version(interpreter: Interpreter, package: str) -> str | None:
     everything else in a run that skips all commands.
     """
 
-    prefix = Path(interpreter.path).parent.parent
-    found = prefix.glob(f"lib/python*/site-packages/{package}-*.dist-info")
-    versions = [path.name.removesuffix(".dist-info").split("-", 1)[1] for path in found]
+    versions = []
+    for packages in Path(interpreter.path).parent.parent.glob("lib/python*/site-packages"):
+        with suppress(OSError):
+            versions += [
+                name[len(package) + 1 :].removesuffix(".dist-info")
+                for name in os.listdir(packages)
+                if name.startswith(f"{package}-") and name.endswith(".dist-info")
+            ]
     return versions[0] if len(versions) == 1 else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_spacy.errors import GitSpacyError, as_warning, sanitize
+from git_spacy.history import run_logs
 from git_spacy.history.run_logs import LogWriter
 from git_spacy.project.model import Command
 from git_spacy.run.events import (
@@ -28,6 +29,9 @@ from git_spacy.run.events import (
 if TYPE_CHECKING:
     from git_spacy.history.run_record import RunRecord
 
+# Logs between two removals of the oldest ones, which look at all. Each has at most 1 MiB.
+_REMOVAL_INTERVAL = 16
+
 
 class RunLogs:
     """The logs of one run: a function that writes each event into the log of its command, and
@@ -41,6 +45,7 @@ class RunLogs:
         self._ids: dict[str, str] = {}
         self._with_output: set[str] = set()
         self._has_failed = False
+        self._finished = 0
 
     def __call__(self, event: RunEvent) -> None:
         if not self._has_failed:
@@ -76,6 +81,9 @@ class RunLogs:
     def _end(self, command: str, text: str) -> None:
         self._write_state(command, text)
         self._writers.pop(command).finish(self._ids.get(command, ""))
+        if self._finished % _REMOVAL_INTERVAL == 0:
+            run_logs.remove_oldest(self._root)
+        self._finished += 1
 
     def recorded(self, command: Command, record: RunRecord) -> None:
         """Remember the run record of a command, which names its log."""

@@ -148,6 +148,8 @@ class PreviousOutputs(NamedTuple):
             if os.path.isdir(self.root / path.normal):
                 self.report(_link_warning(command, path))
                 present = [other for other in present if other != path]
+        if not present:
+            return
         shared = [
             other
             for producer in self.project.commands

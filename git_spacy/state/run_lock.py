@@ -119,12 +119,19 @@ class Registration:
         self.id = id
         self._holder = holder
         self._file = file
+        self._claim_texts: dict[Claim, str] = {}
 
     def enter(self, holder: LockHolder) -> None:
         """Replace the entry of this process. The caller holds the lock of the registry."""
 
         self._holder = holder
-        self._file.write(json.dumps(holder._asdict()))
+        self._claim_texts = {
+            claim: self._claim_texts.get(claim) or json.dumps(claim) for claim in holder.claims
+        }
+        fields = holder._asdict()
+        del fields["claims"]
+        claims = ", ".join(self._claim_texts.values())
+        self._file.write(f'{{"claims": [{claims}], {json.dumps(fields)[1:]}')
 
     def show_running(self, running: Collection[str], waiting: Collection[str]) -> None:
         """Give up the claims of commands that neither run nor wait, and what a running command

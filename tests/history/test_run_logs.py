@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from git_spacy.history import run_logs
-from git_spacy.history.run_logs import HEAD_SIZE, TAIL_SIZE, LogWriter, latest_log, log_folder
+from git_spacy.history.run_logs import (
+    HEAD_SIZE,
+    TAIL_SIZE,
+    LogWriter,
+    latest_log,
+    log_folder,
+    remove_oldest,
+)
 
 LIMIT = HEAD_SIZE + TAIL_SIZE
 NOTICE = re.compile(rb"\[git-spacy: (\d+) bytes are left out here\]\n")
@@ -60,9 +67,11 @@ def test_the_oldest_logs_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in names:
         (folder / name).write_bytes(b"x" * 100)
     finished(tmp_path, b"new")
+    remove_oldest(tmp_path)
     new = max(path.name for path in folder.iterdir())
     assert sorted(path.name for path in folder.iterdir()) == [*names[-2:], new]
     finished(tmp_path, b"x" * 2000)  # a single log is kept, however long
+    remove_oldest(tmp_path)
     assert len(list(folder.iterdir())) == 1
 
 

@@ -233,3 +233,24 @@ def test_a_log_that_cannot_be_written_is_one_warning(root: Path, spacy: Spacy) -
     assert on_full_disk(100_000, run) == 0
     assert 0 < logs(root)[0].stat().st_size <= 100_000
     assert (root / "model.txt").read_text() == "1"
+
+
+@pytest.mark.threat("logged-output", commands="run")
+def test_each_run_removes_the_oldest_logs_but_not_after_each_command(
+    tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"c{number}" for number in range(20)]
+    commands = "".join(f"  - {{name: {name}, script: [echo {name}]}}\n" for name in names)
+    root = repository(tmp_path)
+    project(root, f"commands:\n{commands}workflows: {{all: [{', '.join(names)}]}}\n")
+    monkeypatch.setattr(run_logs, "MAX_LOGS", 3)
+    removals: list[Path] = []
+    remove_oldest = run_logs.remove_oldest
+    monkeypatch.setattr(
+        run_logs, "remove_oldest", lambda root: [removals.append(root), remove_oldest(root)]
+    )
+    assert spacy("run", "all", cwd=root).code == 0
+    assert len(removals) == 2
+    assert len(list(run_logs.log_folder(root).iterdir())) < len(names)
+    assert spacy("run", "c0", cwd=root).code == 0
+    assert len(list(run_logs.log_folder(root).iterdir())) == 3
