@@ -197,9 +197,11 @@ class StatCache:
         excludes = excludes_files(self._repository)
         for path, names in find_uncounted(self.root, folders).items():
             rules = self._rules(path, excludes, names)
+            before = self._selection(path)
             self._uncounted[path] = _Uncounted(rules, names, excludes)
             self._changed.add(("uncounted", path))
-            summaries[path] = self._summary(path)
+            if self._selection(path) != before:
+                summaries[path] = self._summary(path)
 
     def _has_same_names(self, path: str, summary: StatSummary, algorithm: str) -> bool:
         """Return whether what is known not to count in `path` is still right."""
@@ -245,7 +247,7 @@ class StatCache:
             return map(fingerprint, summaries)
         from concurrent.futures import ThreadPoolExecutor  # hashing releases the GIL
 
-        with ThreadPoolExecutor(min(len(summaries), os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(len(summaries), _count_processors())) as pool:
             in_order = sorted(summaries, key=costs.__getitem__, reverse=True)
             return list(pool.map(fingerprint, in_order))
 
@@ -522,6 +524,14 @@ def _read(file: Path) -> dict[str, Any]:
         return dict(document)
     except (OSError, InvalidInput, ValueError, TypeError, KeyError, AttributeError):
         return {}
+
+
+def _count_processors() -> int:
+    """Return how many processors this process may use, e.g. in a container."""
+
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_all(check: Callable[[object], object], values: Iterable[object]) -> None:
