@@ -279,7 +279,7 @@ def open_each(root: Path, paths: Iterable[str]) -> Iterator[FileIO]:
                 start = (folder, ()) if names is None else (top, names)
                 directory = stack.enter_context(_open_folder(*start, path, create=False))
                 open_folder = folder
-            with open(_open_file(name, directory, path), "rb", buffering=0) as stream:
+            with FileIO(_open_file(name, directory, path)) as stream:
                 yield stream
 
 

@@ -8,22 +8,19 @@ costs time. It belongs to one worktree and is never shared.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from git_spacy import formats
-from git_spacy.errors import InvalidInput
 from git_spacy.file_locks import file_lock
-from git_spacy.files import write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
+from git_spacy.state import stat_cache_file
 from git_spacy.state.counted_files import Selection, dependency_folders
 from git_spacy.state.hashing import (
     FileStat,
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
     from git_spacy.git.remote_tree import TreeEntry
     from git_spacy.git.repository import Repository
 
-_VERSION = 1
-_PARTS = ("paths", "runs", "fetched", "uncounted", "contents")
 _MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
 _MAX_LISTED_FILES, _MAX_LISTED_BYTES = 200, 16 << 20  # of a folder whose files are listed
 _FINE_TICK, _COARSE_TICK = (
@@ -108,21 +103,21 @@ class StatCache:
         # changes of this process, by part and key: other processes may write the file, too
         self._changed: set[tuple[str, str]] = set()
         self.bytes_hashed = 0
-        document = _read(file)
+        document = stat_cache_file.read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
-            for path, value in document.get("paths", {}).items()
+            for path, value in document["paths"].items()
         }
         self._uncounted = {
-            path: _Uncounted(*value) for path, value in document.get("uncounted", {}).items()
+            path: _Uncounted(*value) for path, value in document["uncounted"].items()
         }
         self._folders: dict[str, dict[str, bool]] = {}
         self._contents: dict[str, tuple[str, dict[str, int]]] = {
-            path: (value[0], value[1]) for path, value in document.get("contents", {}).items()
+            path: (value[0], value[1]) for path, value in document["contents"].items()
         }
-        self._runs: dict[str, list[Any]] = document.get("runs", {})
+        self._runs: dict[str, list[Any]] = document["runs"]
         self._fetched = {
-            dest: FetchedAsset(*value) for dest, value in document.get("fetched", {}).items()
+            dest: FetchedAsset(*value) for dest, value in document["fetched"].items()
         }
 
     @classmethod
@@ -197,9 +192,11 @@ class StatCache:
         excludes = excludes_files(self._repository)
         for path, names in find_uncounted(self.root, folders).items():
             rules = self._rules(path, excludes, names)
+            before = self._selection(path)
             self._uncounted[path] = _Uncounted(rules, names, excludes)
             self._changed.add(("uncounted", path))
-            summaries[path] = self._summary(path)
+            if self._selection(path) != before:
+                summaries[path] = self._summary(path)
 
     def _has_same_names(self, path: str, summary: StatSummary, algorithm: str) -> bool:
         """Return whether what is known not to count in `path` is still right."""
@@ -245,7 +242,7 @@ class StatCache:
             return map(fingerprint, summaries)
         from concurrent.futures import ThreadPoolExecutor  # hashing releases the GIL
 
-        with ThreadPoolExecutor(min(len(summaries), os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(len(summaries), _count_processors())) as pool:
             in_order = sorted(summaries, key=costs.__getitem__, reverse=True)
             return list(pool.map(fingerprint, in_order))
 
@@ -453,15 +450,14 @@ class StatCache:
             return
         try:
             with file_lock(self.file.with_name(self.file.name + ".lock")):
-                document = {part: {} for part in _PARTS} | _read(self.file)
+                document = stat_cache_file.read(self.file)
                 for part, key in self._changed:
                     value = self._to_json(part, key)
                     if value is None:
                         document[part].pop(key, None)
                     else:
                         document[part][key] = value
-                document["version"] = _VERSION
-                write_atomic(self.file, json.dumps(document).encode("utf-8", "surrogateescape"))
+                stat_cache_file.write(self.file, document)
             self._changed.clear()
         except OSError:
             pass
@@ -482,51 +478,12 @@ class StatCache:
         return cached and [cached.signature, cached.hashed_at, list(cached.fingerprint)]
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Return the document in `file`; an empty one if any part of it is invalid."""
+def _count_processors() -> int:
+    """Return how many processors this process may use, e.g. in a container."""
 
-    try:
-        document = formats.document(file.read_bytes().decode("utf-8", "surrogateescape"))
-        if document["version"] != _VERSION:
-            return {}
-        for signature, hashed_at, (content, listing, size) in document["paths"].values():
-            formats.md5(signature)
-            formats.size(hashed_at)
-            formats.digest(content)
-            formats.names_digest(listing)
-            formats.size(size)
-        for runs in document["runs"].values():
-            for (script, deps, outs), listings in runs:
-                _check_all(formats.text, script)
-                _check_all(formats.names_digest, listings.values())
-                _check_all(formats.line, listings)
-                for path, md5 in (*deps, *outs):
-                    formats.line(path)
-                    _check_all(formats.md5, () if md5 is None else (md5,))
-        for source, content, listing, *more in document["fetched"].values():
-            _check_all(formats.md5, filter(None, more[:1]))
-            for archive in more[1:]:
-                _check_all(formats.text, archive)
-                _check_all(formats.digest, archive.values())
-            formats.text(source)
-            formats.digest(content)
-            formats.names_digest(listing)
-        for rules, *lists in document.setdefault("uncounted", {}).values():
-            formats.md5(rules)
-            names, excludes = lists
-            _check_all(formats.text, (*names, *excludes))
-        for digest, files in document.setdefault("contents", {}).values():
-            formats.md5(digest)
-            _check_all(formats.size, files.values())
-            _check_all(formats.text, files)
-        return dict(document)
-    except (OSError, InvalidInput, ValueError, TypeError, KeyError, AttributeError):
-        return {}
-
-
-def _check_all(check: Callable[[object], object], values: Iterable[object]) -> None:
-    for value in values:
-        check(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _key(path: str, kind: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.git.state_dir import state_dir, user_cache_dir
-from git_spacy.state import hashing, stat_cache
+from git_spacy.state import hashing, stat_cache, stat_cache_file
 from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache
 from tests.testing.repositories import git, repository, write
 
@@ -195,15 +195,68 @@ def apply_edit(root: Path, kind: str, name: str, other: str, *, content: str) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"version": 99}', '{"version": 1}', '{"version": 1, "paths": {"a": 1}}',
-     '{"version": 1, "paths": {}, "runs": {"a": [[1]]}, "fetched": {}}',
-     '{"version": 1, "paths": {}, "runs": {}, "fetched": {"a": [1, 2, 3]}}', "\x00\xff", "[" * 100_000],
+    ["", "{", "[]", '{"version": 99}', '{"version": 2}', '{"version": 2, "paths": {"a": 1}}',
+     '{"version": 2, "paths": {}, "runs": {"a": [[1]]}, "fetched": {}, "uncounted": {}, "contents": {}}',
+     '{"version": 2, "paths": {}, "runs": {}, "fetched": {"a": [1, 2, 3]}, "uncounted": {}, "contents": {}}',
+     '{"paths": {}, "runs": {}, "fetched": {}, "uncounted": {}, "contents": {}}',
+     "\x00\xff", "[" * 100_000],
 )  # fmt: skip
 def test_an_invalid_file_counts_as_an_empty_cache(tmp_path: Path, text: str) -> None:
-    (tmp_path / "index-file").write_text(text)
-    stats = StatCache(tmp_path, tmp_path / "index-file")
-    assert stats.previous_runs("a") == []
-    assert stats.fetched("a") is None
+    for data in (text.encode(), sealed(text)):
+        (tmp_path / "index-file").write_bytes(data)
+        stats = StatCache(tmp_path, tmp_path / "index-file")
+        assert stats.previous_runs("a") == []
+        assert stats.fetched("a") is None
+
+
+def sealed(text: str) -> bytes:
+    """Return the text with the right checksum, as a hostile process could write it."""
+
+    digest = hashlib.md5(text.encode()).hexdigest()
+    return b'{"checksum": "%s", %s' % (digest.encode(), text[1:].encode())
+
+
+def test_a_file_with_the_right_checksum_is_read(tmp_path: Path) -> None:
+    text = (
+        '{"version": 2, "paths": {}, "runs": {}, "uncounted": {}, "contents": {},'
+        f' "fetched": {{"a": ["https://x", "{"d" * 32}", ""]}}}}'
+    )
+    (tmp_path / "index-file").write_bytes(sealed(text))
+    found = StatCache(tmp_path, tmp_path / "index-file").fetched("a")
+    assert found == FetchedAsset("https://x", "d" * 32, "")
+
+
+def test_a_cache_with_any_wrong_or_missing_byte_counts_as_empty(
+    tmp_path: Path, stats: StatCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hexadecimal digit that changes into another would be another checksum of a file."""
+
+    write(tmp_path, {"d/a": "a"})
+    move_clock(monkeypatch)
+    stats.fingerprint("d")
+    stats.remember_run("train", PreviousRun((("x",), (("d", "0" * 32),), ()), {"d": "1" * 32}))
+    stats.remember_fetched("e", FetchedAsset("https://x", "d" * 64, "e" * 32))
+    stats.save()
+    good = (tmp_path / "index-file").read_bytes()
+    bad = [good[:end] for end in range(0, len(good), 5)] + [good + b" "]
+    for position, byte in enumerate(good):
+        bad.append(good[:position] + bytes([byte ^ 1]) + good[position + 1 :])
+    assert not stat_cache_file.read(tmp_path / "gone")["paths"]
+    assert stat_cache_file.read(tmp_path / "index-file")["paths"]
+    for data in bad:
+        (tmp_path / "damaged").write_bytes(data)
+        assert not any(stat_cache_file.read(tmp_path / "damaged").values()), data
+
+
+def test_a_damaged_cache_is_replaced(tmp_path: Path, stats: StatCache, hashed: list[str]) -> None:
+    write(tmp_path, {"a": "a"})
+    (tmp_path / "index-file").write_bytes(b"{")
+    for _ in range(2):
+        stats = StatCache(tmp_path, tmp_path / "index-file")
+        assert stats.fingerprint("a") == hashing.fingerprint(tmp_path, "a")
+        stats.remember_fetched("b", FetchedAsset("https://x", "d" * 64, "e" * 32))
+        stats.save()
+    assert stat_cache_file.read(tmp_path / "index-file")["fetched"]
 
 
 def test_runs_and_fetches_are_remembered_across_processes(tmp_path: Path, stats: StatCache) -> None:
@@ -286,7 +339,7 @@ def test_the_stat_cache_is_a_json_file(tmp_path: Path, stats: StatCache) -> None
     write(tmp_path, {"a": "a"})
     stats.fingerprint("a")
     stats.save()
-    assert json.loads((tmp_path / "index-file").read_text())["version"] == 1
+    assert json.loads((tmp_path / "index-file").read_text())["version"] == 2
 
 
 def test_hashed_bytes_are_counted_once(
