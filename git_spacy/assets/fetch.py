@@ -27,6 +27,7 @@ from git_spacy.assets.events import (
     FetchSkipped,
     FetchStarted,
 )
+from git_spacy.assets.http_client import SessionPool
 from git_spacy.assets.planner import (
     Decision,
     Fetch,
@@ -66,7 +67,7 @@ from git_spacy.state.fetched_assets import (
 from git_spacy.state.hashing import digest_contents, files_below, fingerprint
 from git_spacy.state.stat_cache import StatCache
 
-JOBS = 8
+JOBS = 16  # most wait for a server
 
 # The first of these classes among the failures sets the exit code. What the user must decide or
 # correct comes before failures of this machine, and those before failures of a server.
@@ -145,7 +146,7 @@ def fetch(
     nested = {asset.dest.normal: paths_inside(project, asset, nested_only=True) for asset in wanted}
     context = FetchContext(
         root, settings, environ, project.environment, cancellation, cancellation.sleep,
-        HttpConfig(root, environ), nested,
+        SessionPool(cancellation, HttpConfig(root, environ)), nested,
     )  # fmt: skip
     reporter = _SerialReporter(report, cancellation)
     work = _FetchRun(context, project, index, reporter.report, force, refresh, dry_run)
@@ -158,6 +159,7 @@ def fetch(
         if reporter.broken:
             raise reporter.broken
     finally:
+        context.sessions.close()
         index.save()
     return work.outcome(wanted)
 

@@ -6,9 +6,12 @@ Error messages never quote a URL, since its path may be a secret.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
@@ -70,6 +73,38 @@ def raw_github_url(url: str) -> str | None:
     return f"https://raw.githubusercontent.com/{page[1]}/{page[2]}/{page[3]}"
 
 
+class SessionPool:
+    """Sessions of parallel downloads. Each keeps its connections for the next download from the
+    same servers, which saves the time to connect."""
+
+    def __init__(self, cancellation: Cancellation, config: HttpConfig) -> None:
+        self._cancellation = cancellation
+        self._config = config
+        self._idle: list[Session] = []
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Yield a session that no other download uses at the same time."""
+
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = open_session(self._cancellation, self._config)
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        session.cookies.clear()
+        self._idle.append(session)
+
+    def close(self) -> None:
+        """Close the connections of the sessions that no download uses."""
+
+        while self._idle:
+            self._idle.pop().close()
+
+
 def open_session(cancellation: Cancellation, config: HttpConfig) -> Session:
     """Return a session whose connections are shut down by `cancellation`.
 
@@ -106,17 +141,27 @@ def open_session(cancellation: Cancellation, config: HttpConfig) -> Session:
         ConnectionCls = Secure
 
     class Checked:
-        """A direct connection, not through a proxy, whose address is checked."""
+        """A direct connection, not through a proxy, whose address is checked.
+
+        `leads_to_public` is whether it is public: a later request may use the same connection.
+        """
+
+        leads_to_public: bool | None = None
+
+        def putrequest(self, *args: Any, **keys: Any) -> None:
+            route.is_public = self.leads_to_public
+            super().putrequest(*args, **keys)  # type: ignore[misc]
 
         def _new_conn(self: Any) -> socket.socket:
             connection: socket.socket = (
                 _connect_to_public(self) if route.only_public else super()._new_conn()  # type: ignore[misc]
             )
             try:
-                route.is_public = is_public(connection.getpeername()[0])
+                self.leads_to_public = is_public(connection.getpeername()[0])
             except OSError:  # already closed by the server
                 connection.close()
                 raise
+            route.is_public = self.leads_to_public
             return connection
 
     class DirectPlain(Checked, Plain): ...
@@ -158,9 +203,15 @@ def open_session(cancellation: Cancellation, config: HttpConfig) -> Session:
         def get_redirect_target(self, resp: Response) -> None:
             """Return None: requests would read the whole body of a redirect, of any size."""
 
+        def merge_environment_settings(self, _url: Any, *settings: Any) -> Any:
+            """Return these settings: `_network_settings` has read those of the environment."""
+
+            return dict(zip(("proxies", "stream", "verify", "cert"), settings, strict=True))
+
     session = SingleRequestSession()
     session.route = route  # type: ignore[attr-defined]
     session.git_config = config  # type: ignore[attr-defined]
+    session.environment_proxies = cache(_environment_proxies)  # type: ignore[attr-defined]
     for prefix in ("http://", "https://"):
         session.mount(prefix, Adapter())
     session.headers["User-Agent"] = f"git-spacy/{__version__}"
@@ -289,29 +340,40 @@ def _send_request(
 
 
 def _network_settings(session: Session, url: str) -> dict[str, Any]:
-    """Return the proxies for a request, and the certificates of Git, if it sets any.
+    """Return the proxies and the certificates for a request, of Git or else of the environment.
 
     The proxy of Git comes before those of the environment; "" is none, as NO_PROXY demands.
     """
 
-    from requests.utils import get_environ_proxies, select_proxy, should_bypass_proxies
+    from requests.utils import select_proxy, should_bypass_proxies
 
     config: HttpConfig = session.git_config  # type: ignore[attr-defined]
     settings = config.for_url(url)
-    proxies = get_environ_proxies(url)
+    proxies = dict(session.environment_proxies(_server(url)))  # type: ignore[attr-defined]
     if settings.proxy is not None:
         proxy = "" if should_bypass_proxies(url, no_proxy=None) else settings.proxy
         proxies = dict.fromkeys(("http", "https", "all"), proxy)
     _check_proxy(select_proxy(url, proxies) or "")
-    options: dict[str, Any] = {"proxies": proxies}
     if not settings.verify:
         import urllib3
 
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        options["verify"] = False
-    elif settings.certificates:
-        options["verify"] = settings.certificates
-    return options
+        return {"proxies": proxies, "verify": False}
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return {"proxies": proxies, "verify": settings.certificates or bundle or True}
+
+
+def _server(url: str) -> str:
+    """Return the part of `url` that proxies depend on."""
+
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def _environment_proxies(server: str) -> dict[str, str]:
+    from requests.utils import get_environ_proxies
+
+    return get_environ_proxies(server)
 
 
 def _check_proxy(proxy: str) -> None:

@@ -121,7 +121,7 @@ def _fetch_remotely(
     asset: Asset, context: FetchContext, report: FetchReporter,
 ) -> None:  # fmt: skip
     try:
-        with http_client.open_session(context.cancellation, context.http) as session:
+        with context.sessions.session() as session:
             server = _Server(session, address, context)
             for start in range(0, len(pointers), _BATCH):
                 names = list(pointers)[start : start + _BATCH]

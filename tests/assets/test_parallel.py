@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from git_spacy.project import loader
 from git_spacy.state.stat_cache import StatCache
 from tests.testing.fetching import Fetcher, left_over
 from tests.testing.repositories import write
-from tests.testing.scripted import Answer, Scripted
+from tests.testing.scripted import Answer, Scripted, redirect
 from tests.testing.waiting import PATIENCE
 
 DATA = b"some data\n"
@@ -255,3 +256,34 @@ def test_a_link_at_the_destination_is_replaced_not_followed(
     fetcher.write_asset("x", url=web.on("/x", Answer(DATA)), checksum=MD5)
     assert fetcher.code() == 0
     assert fetcher.files() == {"target": b"target", "x": DATA}
+
+
+def test_assets_of_one_server_share_connections(fetcher: Fetcher, web: Scripted) -> None:
+    peers = set()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        peers.add(handler.client_address)
+        # a cookie and a redirect must not affect the next asset
+        web.send_answer(handler, Answer(DATA, 200, (("Set-Cookie", "a=b"),), chunked=True))
+
+    web.on("/x", answer)
+    web.on("/from", redirect("/x"))
+    names = "".join(f"  - {{dest: '{n}', url: '{web.url}/x'}}\n" for n in range(5))
+    fetcher.write(f"assets:\n{names}")
+    assert fetcher.code(jobs=1) == 0
+    assert len(peers) == 1
+    assert len(fetcher.files()) == 5
+    assert not any("cookie" in request.headers for request in web.requests)
+    fetcher.write(f"assets:\n{names}  - {{dest: last, url: '{web.url}/from'}}\n")
+    assert fetcher.code(jobs=1, force=True) == 0
+    assert fetcher.files()["last"] == DATA
+
+
+def test_a_server_that_closes_its_connections_is_no_error(fetcher: Fetcher, web: Scripted) -> None:
+    closing = Answer(DATA, 200, (("Connection", "close"),))
+    silent = Answer(DATA, length=len(DATA))  # closes without saying so
+    urls = [web.on("/closing", closing), web.on("/silent", silent)] * 3
+    entries = "".join(f"  - {{dest: '{n}', url: '{url}'}}\n" for n, url in enumerate(urls))
+    fetcher.write(f"assets:\n{entries}")
+    assert fetcher.code(jobs=1) == 0
+    assert len(fetcher.files()) == 6

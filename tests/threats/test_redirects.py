@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -57,6 +58,36 @@ def assert_refused(fetcher: Fetcher, private: Scripted) -> None:
     assert fetcher.files() == {"data.bin": b"old"}
     assert private.asked == []
     assert not fetcher.slept
+
+
+@pytest.mark.threat("leaked-credentials", commands="assets")
+@pytest.mark.parametrize("host", ["outer.test", "inner.test"])
+def test_a_second_download_over_the_same_connection_knows_whether_its_server_is_public(
+    fetcher: Fetcher, web: Scripted, private: Scripted, names: dict[str, list[str]], host: str
+) -> None:
+    names.update({"outer.test": [PUBLIC], "inner.test": [PRIVATE]})
+    peers = []
+
+    def move(handler: BaseHTTPRequestHandler) -> None:
+        peers.append(handler.client_address)
+        server.send_answer(handler, redirect(f"{private.url}/secret"))
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        peers.append(handler.client_address)
+        server.send_answer(handler, Answer(b"first"))
+
+    server = web if host == "outer.test" else private
+    server.on("/first", answer)
+    server.on("/moved", move)
+    url = f"http://{host}:{web.port}"
+    fetcher.write(
+        f"assets:\n- {{dest: first, url: '{url}/first'}}\n- {{dest: second, url: '{url}/moved'}}\n"
+    )
+    refused = host == "outer.test"
+    assert fetcher.code(jobs=1) == (4 if refused else 0)
+    assert fetcher.files() == {"first": b"first"} | ({} if refused else {"second": b"secret"})
+    assert len(peers) == 2
+    assert len(set(peers)) == 1
 
 
 @pytest.mark.threat("leaked-credentials", commands="assets")

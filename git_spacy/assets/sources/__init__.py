@@ -11,16 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from git_spacy.assets.cancellation import Cancellation
 from git_spacy.assets.events import FetchReporter
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
 from git_spacy.files import Staging
-from git_spacy.git.http_settings import HttpConfig
 from git_spacy.git.settings import Settings, boolean
 from git_spacy.project.model import Asset
 from git_spacy.project.variables import environment_names, fill_environment
+
+if TYPE_CHECKING:
+    from git_spacy.assets.http_client import SessionPool
 
 ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
 MAX_SIZE = "spacy.maxAssetSize"
@@ -63,7 +65,7 @@ class FetchContext(NamedTuple):
     variables: Mapping[str, str]
     cancellation: Cancellation
     sleep: Callable[[float], None]
-    http: HttpConfig
+    sessions: SessionPool
     nested: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def url(self, asset: Asset) -> str:

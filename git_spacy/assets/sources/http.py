@@ -95,7 +95,7 @@ def download(
 
     download = _Download(asset, target, context, report, linked)
     try:
-        with http_client.open_session(context.cancellation, context.http) as session:
+        with context.sessions.session() as session:
             return download.run(session)
     finally:
         download.close()
