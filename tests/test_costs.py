@@ -36,8 +36,9 @@ MAX_PROCESSES = {
     "resolved": 0,
     "check": 3,
     "check --staged": 7,
-    "log": 8,  # two of them build the index, which later commands only read
-    "show": 8,
+    "log": 5,  # three of them build the index, which later commands only read
+    "log --all": 2,
+    "show HEAD": 3,
     "ignore --check": 2,
     "document --check": 0,
     "graph": 0,
@@ -146,6 +147,15 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     without = {command for command, cost in costs.items() if "subprocess" not in cost.modules}
     assert without >= {command for command, maximum in MAX_PROCESSES.items() if maximum == 0}
     assert not costs["run all"].modules & ONLY_IF_A_SCRIPT_RUNS
+
+
+def test_log_and_show_load_neither_openssl_nor_what_only_builds_the_index(root: Path) -> None:
+    costs = {
+        command: measure("git-spacy", command, root) for command in ("log", "log --all", "show")
+    }
+    unwanted = {"_hashlib", "array", "difflib", "calendar"}
+    imported = {command: sorted(cost.modules & unwanted) for command, cost in costs.items()}
+    assert imported == {"log": ["_hashlib", "array", "calendar"], "log --all": [], "show": []}
 
 
 def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) -> None:

@@ -215,12 +215,12 @@ def paged(start: Path) -> Iterator[None]:
     if not is_terminal():
         yield
         return
-    from git_spacy.git import process
+    from git_spacy.git import gitconfig, process
 
     if not process.available():
         yield
         return
-    command, colours = process.pager_config(start)
+    command, colours = gitconfig.pager_config(start)
     _no_colours = not colours
     with process.pager(command) if command not in ("", "cat") else _no_pager() as _pager:
         try:

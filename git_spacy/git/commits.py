@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from git_spacy.git import objects, process
+from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
 
 MAX_BLOB_BYTES = 4 << 20
@@ -64,24 +65,17 @@ def blob_ids(
 
 
 def existing_blobs(
-    repository: Repository, names: Iterable[str], max_bytes: int = MAX_BLOB_BYTES
+    reader: ObjectReader, names: Iterable[str], max_bytes: int = MAX_BLOB_BYTES
 ) -> dict[str, str]:
     """Map each name such as `COMMIT:PATH` to the id of that file; leave out those that are missing
     or larger than `max_bytes`."""
 
     wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
-    if not wanted:
-        return {}
-    found = objects.describe_objects(
-        repository, wanted, "%(objecttype) %(objectname) %(objectsize)"
-    )
-    ids = {}
-    for name, answer in zip(wanted, found, strict=True):
-        kind, _, rest = answer.partition(" ")
-        id, _, size = rest.partition(" ")
-        if kind == "blob" and size.isdigit() and int(size) <= max_bytes:
-            ids[name] = id
-    return ids
+    return {
+        name: found.id
+        for name, found in zip(wanted, reader.describe(wanted), strict=True)
+        if found and found.kind == "blob" and found.size <= max_bytes
+    }
 
 
 def former_folders(repository: Repository, file: str) -> list[str]:

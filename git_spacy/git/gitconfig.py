@@ -110,3 +110,17 @@ def hooks_dir(repository: Repository) -> Path:
     )  # fmt: skip
     path = os.fsdecode(done.stdout.removesuffix(b"\n"))
     return Path(os.path.normpath(repository.cwd() / path))
+
+
+def pager_config(start: Path) -> tuple[str, bool]:
+    """Return the user's pager (GIT_PAGER) and whether color.spacy or color.ui allow colours."""
+
+    queries = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
+    environ = {**os.environ, "LC_ALL": "C"}
+    command, colours = (
+        process.run_git(query, cwd=start, environ=environ, check=False)
+        .stdout.decode("utf-8", "replace")
+        .strip()
+        for query in queries
+    )
+    return command, colours != "false"

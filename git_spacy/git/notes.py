@@ -8,7 +8,6 @@ A line is ASCII, written once and never changed; its content does not matter her
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,14 +20,12 @@ from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.file_locks import file_lock
 from git_spacy.git import commits, objects, sealed_notes
-from git_spacy.git.ident import format_ident
+from git_spacy.git.objects import ObjectReader, is_object_id
 from git_spacy.git.repository import Repository
 
 REF = "refs/notes/spacy"
 _MAX_ATTEMPTS = 100  # while the ref keeps moving
 _MAX_ATTEMPTS_UNMOVED = 20  # while it does not: then something else is wrong
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_NOTE_PATH = re.compile(r"(?:[0-9a-f]{2}/)*[0-9a-f]+")
 _TRAILERS = ("Template", "Template-Commit", "Template-Folder")
 _FIELDS = "%H %h %ct %T %P%x01%s" + "".join(
     f"%x01%(trailers:key={key},valueonly,separator=%x20)" for key in _TRAILERS
@@ -190,7 +187,7 @@ def entries(
             for record in records:
                 head, _, name = record.decode("utf-8", "replace").partition("\t")
                 commit = name.replace("/", "")
-                if _NOTE_PATH.fullmatch(name) and _ID.fullmatch(commit):
+                if sealed_notes.is_note_path(name) and is_object_id(commit):
                     _, kind, id, size = head.split() if sizes else (*head.split(), "")
                     if kind == "blob":
                         yield commit, Note(id, int(size) if size.isdigit() else -1), name
@@ -221,7 +218,7 @@ def changed_notes(
                 for head, path in zip(fields[::2], fields[1::2], strict=True):
                     name = path.decode("utf-8", "replace")
                     commit = name.replace("/", "")
-                    if not _NOTE_PATH.fullmatch(name) or not _ID.fullmatch(commit):
+                    if not sealed_notes.is_note_path(name) or not is_object_id(commit):
                         continue
                     _, mode, _, id, _ = head.decode().split()
                     if mode.startswith("100"):
@@ -308,7 +305,7 @@ def _recovery_command(repository: Repository) -> str:
     listed = [repository.run_git(args, check=False).stdout.decode() for args in (reflog, parents)]
     ids = dict.fromkeys((*last_checked.split(), *" ".join(listed).split()))
     current = tip(repository)
-    candidates = [id for id in ids if _ID.fullmatch(id) and id != current]
+    candidates = [id for id in ids if is_object_id(id) and id != current]
     for candidate in candidates[:_MAX_RECOVERY_CANDIDATES]:
         try:
             for _ in entries(repository, candidate, sizes=False):
@@ -330,8 +327,10 @@ class NotesReader:
         repository: Repository,
         warn: Warn = lambda _: None,
         notes: Mapping[str, Note] | None = None,
+        reader: ObjectReader | None = None,
     ) -> None:
         self._repository = repository
+        self._objects = reader or ObjectReader(repository)
         self._warn = warn
         self._bytes_left = MAX_READ_BYTES
         self._warned: set[str] = set()
@@ -390,7 +389,7 @@ class NotesReader:
         notes = self.notes if notes is None else notes
         ids = list(commits)
         wanted = [id for id in ids if id in notes and self._is_readable(id, notes[id])]
-        contents = objects.read_local_blobs(self._repository, [notes[id].id for id in wanted])
+        contents = self._objects.read([notes[id].id for id in wanted])
         readable = set(wanted)
         for commit in ids:
             lines: tuple[str, ...] = ()
@@ -402,7 +401,7 @@ class NotesReader:
                     lines = self._split(commit, next(contents)[1].read())
             yield commit, lines
         if readable:
-            next(contents, None)  # git ends on its own, and need not be stopped
+            next(contents, None)  # after the last one, git can be asked something else
 
     def _is_readable(self, commit: str, note: Note) -> bool:
         if note.size < 0:
@@ -467,6 +466,8 @@ def _try_append(repository: Repository, old: str, changes: bytes) -> str:
 
     Returns "", or git's message if the notes have moved from `old` or are locked.
     """
+
+    from git_spacy.git.ident import format_ident
 
     message = b"Notes added by git-spacy"
     committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")

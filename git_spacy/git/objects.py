@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from git_spacy.errors import ExternalError, LocalFailure
 from git_spacy.git import process
-from git_spacy.git.remote_tree import Stream
 from git_spacy.git.repository import SAFE_CONFIG, Repository
 
+if TYPE_CHECKING:
+    from git_spacy.git.remote_tree import Stream
+
 _CHUNK = 1 << 20
+_INFO = "%(objectname) %(objecttype) %(objectsize)"
+
+
+def is_object_id(text: str) -> bool:
+    """Return whether this could be the full id of an object, in SHA-1 or SHA-256."""
+
+    return len(text) in (40, 64) and not text.strip("0123456789abcdef")
 
 
 class BlobStream:
@@ -50,17 +60,21 @@ def read_blobs(
     listed = "".join(f"{id}\n" for id in ids).encode()
     arguments = (*options, "cat-file", "--batch")
     with process.stream_git(arguments, cwd=cwd, environ=environ, input=listed) as stream:
-        for id in ids:
-            head = stream.readline().split()
-            if len(head) != 3 or head[1] != b"blob":
-                raise ExternalError(
-                    f"the object {id} is missing from the repository, or damaged", hint="git fsck"
-                )
-            content = BlobStream(stream, int(head[2]))
-            yield id, content
-            for _ in content.chunks():
-                pass
-            stream.read(1)
+        yield from _contents(stream, ids)
+
+
+def _contents(stream: BinaryIO, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
+    for id in ids:
+        head = stream.readline().split()
+        if len(head) != 3 or head[1] != b"blob":
+            raise ExternalError(
+                f"the object {id} is missing from the repository, or damaged", hint="git fsck"
+            )
+        content = BlobStream(stream, int(head[2]))
+        yield id, content
+        for _ in content.chunks():
+            pass
+        stream.read(1)
 
 
 def read_local_blobs(
@@ -82,7 +96,100 @@ def describe_objects(repository: Repository, names: Iterable[str], format: str) 
 
     stdin = os.fsencode("".join(f"{name}\n" for name in names))
     done = repository.run_git(("cat-file", f"--batch-check={format}"), input=stdin)
-    return done.stdout.decode().splitlines()
+    return done.stdout.decode("utf-8", "replace").split("\n")[:-1]
+
+
+class ObjectInfo(NamedTuple):
+    """The id, the type and the size in bytes of an object."""
+
+    id: str
+    kind: str
+    size: int
+
+
+class ObjectReader:
+    """Describes and reads local objects, with one git process for all questions.
+
+    Git before 2.36 has no such process; another one then answers each question.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._git: _Conversation | None = None
+        self._is_supported = True
+
+    def start(self) -> None:
+        """Start git, so that it gets ready while the caller does something else."""
+
+        if self._git is None and self._is_supported:
+            self._git = _Conversation(self._repository)
+
+    def describe(self, names: Sequence[str]) -> list[ObjectInfo | None]:
+        """Describe each of these objects; None for one that is not in this clone.
+
+        Raises ExternalError if git fails.
+        """
+
+        lines = []
+        if names and (git := self._ask("info", names)):
+            lines = [git.output.readline().decode("utf-8", "replace") for _ in names]
+            self._git = git
+        if names and not all(lines or [""]):
+            self._git = None
+            lines = describe_objects(self._repository, names, _INFO)
+        return [_parse_info(line) for line in lines]
+
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
+        """Yield (id, content) for each of `ids`, as `read_blobs` does."""
+
+        if not ids:
+            return
+        if git := self._ask("contents", ids):
+            yield from _contents(git.output, ids)
+            self._git = git  # unless the caller stopped in the middle
+        else:
+            yield from read_local_blobs(self._repository, ids)
+
+    def _ask(self, command: str, names: Sequence[str]) -> _Conversation | None:
+        """Ask git about these objects; None if that fails, for a reason that another git process
+        will report. Who has read all answers gives the conversation back."""
+
+        self.start()
+        git, self._git = self._git, None
+        if git is None or git.ask(command, names):
+            return git
+        self._is_supported = False
+        return None
+
+
+def _parse_info(line: str) -> ObjectInfo | None:
+    fields = line.rstrip("\n").split(" ")  # of a missing object: its name and " missing"
+    if len(fields) != 3 or not fields[2].isdigit():
+        return None
+    return ObjectInfo(fields[0], fields[1], int(fields[2]))
+
+
+class _Conversation:
+    """A running `git cat-file --batch-command`, which ends when this value is deleted."""
+
+    def __init__(self, repository: Repository) -> None:
+        arguments = ("cat-file", f"--batch-command={_INFO}", "--buffer")
+        self._context = repository.converse_with_git(arguments)
+        self._input, self.output = self._context.__enter__()
+
+    def ask(self, command: str, names: Sequence[str]) -> bool:
+        """Send a command for each name; return whether git answers.
+
+        It begins when it has read all of them, so that neither process waits for the other.
+        """
+
+        lines = "".join(f"{command} {name}\n" for name in names)
+        try:
+            self._input.write(os.fsencode(f"{lines}flush\n"))
+            self._input.flush()
+        except OSError:  # git has ended
+            return False
+        return bool(self.output.peek(1))
 
 
 def split_records(stream: Stream) -> Iterator[list[bytes]]:

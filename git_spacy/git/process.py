@@ -23,6 +23,7 @@ from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
     import subprocess
+    from io import BufferedReader, BufferedWriter
 
 # Variables that tie a process to one repository: `git rev-parse --local-env-vars`, held by a test.
 LOCAL_VARIABLES = (
@@ -205,6 +206,22 @@ def stream_git(
         _raise_for_status(arguments, GitResult(child.returncode, b"", text.text))
 
 
+@contextmanager
+def converse_with_git(
+    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
+) -> Iterator[tuple[BufferedWriter, BufferedReader]]:
+    """Run `git ARGUMENTS`, and provide its standard input and output; its messages are dropped.
+
+    Git is terminated at the end of the block.
+    """
+
+    from subprocess import DEVNULL, PIPE
+
+    environ = reject_bare_repository(environ, cwd)
+    with _start_git(arguments, cwd, environ, PIPE, DEVNULL) as child:
+        yield cast("BufferedWriter", child.stdin), cast("BufferedReader", child.stdout)
+
+
 def _anonymous_file() -> BinaryIO:
     """Open a file without a name: in memory if the system can, which saves importing tempfile."""
 
@@ -216,19 +233,11 @@ def _anonymous_file() -> BinaryIO:
 
 
 def run_git(
-    arguments: Sequence[str],
-    *,
-    cwd: Path,
-    environ: Mapping[str, str] | None = None,
-    input: bytes | None = None,
-    stdin: IO[bytes] | None = None,
-    check: bool = True,
-    accepted: Collection[int] = (0,),
-    prompt: bool = False,
-    allow_bare: bool = False,
-    limits: Limits | None = None,
-    folder: Path | None = None,
-) -> GitResult:
+    arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str] | None = None,
+    input: bytes | None = None, stdin: IO[bytes] | None = None, check: bool = True,
+    accepted: Collection[int] = (0,), prompt: bool = False, allow_bare: bool = False,
+    limits: Limits | None = None, folder: Path | None = None,
+) -> GitResult:  # fmt: skip
     """Run `git ARGUMENTS` in `cwd`, wait for it, and return the result.
 
     Git reads `input` or the file `stdin`. With `allow_bare`, `cwd` may be a bare repository, as the
@@ -374,16 +383,6 @@ def _limit_memory(child: subprocess.Popen[bytes], limit: int) -> None:
             _, hard = resource.prlimit(child.pid, resource.RLIMIT_DATA)
             limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
             resource.prlimit(child.pid, resource.RLIMIT_DATA, (limit, hard))
-
-
-def pager_config(start: Path) -> tuple[str, bool]:
-    """Return the user's pager (GIT_PAGER) and whether color.spacy or color.ui allow colours."""
-
-    queries = ("var", "GIT_PAGER"), ("config", "--get-colorbool", "color.spacy", "true")
-    environ = {**os.environ, "LC_ALL": "C"}
-    outputs = (run_git(args, cwd=start, environ=environ, check=False).stdout for args in queries)
-    command, colours = (output.decode("utf-8", "replace").strip() for output in outputs)
-    return command, colours != "false"
 
 
 @contextmanager

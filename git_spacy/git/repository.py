@@ -11,13 +11,16 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.git.damage import check_damage
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
+
+if TYPE_CHECKING:
+    from io import BufferedReader, BufferedWriter
 
 _SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
 _BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
@@ -147,6 +150,15 @@ class Repository(NamedTuple):
             (*SAFE_CONFIG, *arguments),
             cwd=self.cwd(), environ=self.environment(), input=b"", memory=memory,
         )  # fmt: skip
+
+    def converse_with_git(
+        self, arguments: Sequence[str]
+    ) -> AbstractContextManager[tuple[BufferedWriter, BufferedReader]]:
+        """Run `git ARGUMENTS` as `run_git` does, and provide its input and output as streams."""
+
+        return process.converse_with_git(
+            (*SAFE_CONFIG, *arguments), cwd=self.cwd(), environ=self.environment()
+        )
 
 
 def prefix(root: Path, top: Path) -> str:

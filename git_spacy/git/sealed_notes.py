@@ -9,23 +9,31 @@ be named. docs/reference/run-records.md has the format.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from git_spacy.git.objects import is_object_id
 from git_spacy.git.repository import Repository
 
 MAX_OPEN_LINES, MAX_OPEN_BYTES = 32, 64 << 10  # of a note to which lines are appended
 _MAX_NAMED = 16  # sealed notes that one note names
 _MAX_FOLDERS = 3  # in the path of a note: Git makes more for more notes
-_NAMES_SEALED = re.compile(r'\{"before":"([0-9a-f]{40}|[0-9a-f]{64})","v":2\}')
+_BEFORE, _AFTER = '{"before":"', '","v":2}'  # the id of a sealed note in a line that names it
 
 
 def named_by(lines: Iterable[str]) -> list[str]:
     """Return the ids of the sealed notes that the lines of a note name."""
 
-    matches = map(_NAMES_SEALED.fullmatch, lines)
-    return [match[1] for match in matches if match]
+    return [id for id in map(_named_by_line, lines) if id]
+
+
+def _named_by_line(line: str) -> str:
+    """Return the id of the sealed note that a line names, or ""."""
+
+    if not (line.startswith(_BEFORE) and line.endswith(_AFTER)):
+        return ""
+    id = line[len(_BEFORE) : -len(_AFTER)]
+    return id if is_object_id(id) else ""
 
 
 def is_full(lines: Sequence[str]) -> bool:
@@ -43,7 +51,7 @@ def first_lines(full: Sequence[str], id: str) -> list[str]:
 
     named = named_by(full)
     ids = [*(named if len(named) < _MAX_NAMED else ()), id]
-    return [f'{{"before":"{name}","v":2}}' for name in ids]
+    return [f"{_BEFORE}{name}{_AFTER}" for name in ids]
 
 
 class Joined(NamedTuple):
@@ -69,7 +77,7 @@ def join(
         keys += dict.fromkeys(before)
         known.update(before)
     joined = dict.fromkeys(line for id in reversed(keys) for line in lines[id])
-    return Joined(tuple(keys), tuple(line for line in joined if not _NAMES_SEALED.fullmatch(line)))
+    return Joined(tuple(keys), tuple(line for line in joined if not _named_by_line(line)))
 
 
 class NotePath(NamedTuple):
@@ -95,6 +103,13 @@ def find_note(repository: Repository, version: str, id: str) -> NotePath:
     kinds = {name: head.split()[1:] for head, _, name in entries if name}
     blobs = {path: kinds[path][1] for path in paths if kinds.get(path, [""])[0] == "blob"}
     return NotePath(next(iter(blobs), _path(id, _depth(id, kinds))), blobs)
+
+
+def is_note_path(name: str) -> bool:
+    """Return whether this is the path of a note: an id whose first digits may be folders."""
+
+    *folders, rest = name.split("/")
+    return rest != "" and all(len(folder) == 2 for folder in folders)
 
 
 def _path(id: str, folders: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
+
+from git_spacy.light_hashes import sha256
 
 
 def state_dir(root: Path) -> Path:
@@ -36,4 +37,5 @@ def user_cache_dir(root: Path) -> Path:
 
 
 def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    digits: str = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return digits[:16]

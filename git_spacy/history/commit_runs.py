@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
-from git_spacy.errors import Warn
+from git_spacy.errors import ExternalError, Warn
 from git_spacy.git import commits, notes
 from git_spacy.git.notes import AnnotatedCommit, NotesReader
+from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
 from git_spacy.history.lock_digests import LockDigest, LockDigests, digest_entry
 from git_spacy.history.run_index import (
@@ -67,11 +68,14 @@ class CommitRuns(NamedTuple):
 class RunFinder:
     """Finds records by their result, with a few git processes for many results."""
 
-    def __init__(self, repository: Repository, warn: Warn = lambda _: None) -> None:
+    def __init__(
+        self, repository: Repository, warn: Warn = lambda _: None,
+        objects: ObjectReader | None = None,
+    ) -> None:  # fmt: skip
         self.index = open_index(repository)
         self._repository = repository
         self._warn = warn
-        self._reader = NotesReader(repository, warn, self.index.notes)
+        self._reader = NotesReader(repository, warn, self.index.notes, objects)
         self._lines: dict[str, tuple[str, ...]] = {}
         self._sealed_before: dict[str, list[str]] = {}
         self._records: dict[IndexedRun, tuple[RunRecord, Digest] | None] = {}
@@ -214,12 +218,16 @@ class _Locks:
     `folder` is the project's, or None for all projects of the repository.
     """
 
-    def __init__(self, repository: Repository, folder: str | None, projects: Sequence[str]) -> None:
+    def __init__(
+        self, repository: Repository, objects: ObjectReader, folder: str | None,
+        projects: Sequence[str],
+    ) -> None:  # fmt: skip
         self._repository = repository
+        self._objects = objects
         self._folder = folder
         self._folders = list(projects) if folder is None else [folder]
         self._has_former = folder is None
-        self.digests = LockDigests(repository)
+        self.digests = LockDigests(repository, objects)
 
     @property
     def folders(self) -> Sequence[str]:
@@ -249,7 +257,7 @@ class _Locks:
             for commit in commit_ids
             for folder in folders
         }  # fmt: skip
-        ids = commits.existing_blobs(self._repository, chain.from_iterable(names.values()))
+        ids = commits.existing_blobs(self._objects, chain.from_iterable(names.values()))
         found: dict[str, dict[str, str]] = {commit: {} for commit in commit_ids}
         for (commit, folder), (project_file, lock) in names.items():
             if project_file in ids or lock in ids:
@@ -276,12 +284,13 @@ class _History:
         self._repository = repository
         self._folder = folder
         self._revisions = revisions
-        self._finder = RunFinder(repository, warn)
+        objects = ObjectReader(repository)
+        self._finder = RunFinder(repository, warn, objects)
         projects: Sequence[str] = self._finder.index.projects
         if folder is None:
             newest = next((id for id in revisions if not id.startswith("^")), "HEAD")
             projects = _all_projects(repository, newest, projects)
-        self._locks = _Locks(repository, folder, projects)
+        self._locks = _Locks(repository, objects, folder, projects)
         self._held: set[Digest] = set()  # by the commits so far
         self._with_lock: set[str] = set()  # projects with a lock in one of them
         self._is_first = True
@@ -450,14 +459,27 @@ def read_history(
     ExternalError.
     """
 
-    names = notes.resolve_revisions(repository, revisions)
-    history = _History(repository, project, names, warn)
-    stream = notes.list_commits(repository, names)
+    names = notes.resolve_revisions(repository, revisions) if revisions else []
+    stream = notes.list_commits(repository, names) if names else _list_from_head(repository)
+    first = list(islice(stream, 1))
+    # without revisions, the first commit is HEAD
+    history = _History(repository, project, names or [first[0].commit], warn)
+    stream = chain(first, stream)
     for size in chain(_FIRST_BATCHES, repeat(_BATCH)):
         batch = list(islice(stream, size))
         if not batch:
             return
         yield from history.read(batch, experiments=experiments, whole=False)
+
+
+def _list_from_head(repository: Repository) -> Iterator[AnnotatedCommit]:
+    """Yield the commits that HEAD reaches, HEAD first. Raises InvalidInput if there are none."""
+
+    try:
+        yield from notes.list_commits(repository, ["HEAD"])
+    except ExternalError:
+        notes.resolve_revisions(repository, ())
+        raise
 
 
 def runs_of_commit(

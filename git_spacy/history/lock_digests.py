@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput
-from git_spacy.git import objects
+from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
 from git_spacy.history.checked_file import read_checked, write_checked
 from git_spacy.history.run_index import Digest, digest_result
@@ -40,8 +40,8 @@ def digest_entry(entry: LockEntry) -> LockDigest:
 class LockDigests:
     """Reads the entries of the lock files of a repository, by the id of the file."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, repository: Repository, reader: ObjectReader) -> None:
+        self._objects = reader
         self._file = repository.common_dir / "spacy" / "lock-digests"
         self._remembered = self._load()
         self._read: dict[str, tuple[LockDigest, ...]] = {}
@@ -54,7 +54,7 @@ class LockDigests:
         missing = [id for id in ids if id not in self._read]
         unread = [id for id in missing if id not in self._remembered]
         self._read |= {id: _digests(self._remembered[id]) for id in missing if id not in unread}
-        for id, content in objects.read_local_blobs(self._repository, unread):
+        for id, content in self._objects.read(unread):
             self._bytes_left -= content.size
             if self._bytes_left < 0:
                 break
@@ -66,7 +66,7 @@ class LockDigests:
     def entry(self, id: str, name: str) -> LockEntry | None:
         """Return one entry of a file."""
 
-        contents = objects.read_local_blobs(self._repository, [id])
+        contents = self._objects.read([id])
         ((_, data),) = ((id, content.read()) for id, content in contents)
         return _parse(data).get(name)
 

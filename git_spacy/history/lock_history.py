@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Warn
 from git_spacy.git import commits, notes
+from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
 from git_spacy.history import run_history
 from git_spacy.history.commit_runs import RecordedRun, RunFinder
@@ -192,7 +193,7 @@ def _folder_at(repository: Repository, commit: str, folder: str) -> str:
 
     def has_project(name: str) -> bool:
         file = f"{commit}:{name}/{PROJECT_FILE}" if name else f"{commit}:{PROJECT_FILE}"
-        return bool(commits.existing_blobs(repository, [file]))
+        return bool(commits.existing_blobs(ObjectReader(repository), [file]))
 
     if has_project(folder):
         return folder

@@ -24,8 +24,8 @@ HANDFUL = 8
 """How many metrics a table or a comparison shows, unless more are asked for."""
 
 _MAX_BYTES = 64 << 10  # a larger JSON file contains data, not metrics
-_EVALUATE = re.compile(r"\bspacy(?:\.exe)?\s+(?:benchmark\s+accuracy|evaluate)\b")
-_OUTPUT = re.compile(r"(?:--output|-o)[=\s]+(?P<quote>[\"']?)(?P<path>[^\s\"']+)(?P=quote)")
+_EVALUATE = r"\bspacy(?:\.exe)?\s+(?:benchmark\s+accuracy|evaluate)\b"
+_OUTPUT = r"(?:--output|-o)[=\s]+(?P<quote>[\"']?)(?P<path>[^\s\"']+)(?P=quote)"
 
 # What `spacy train` and `spacy evaluate` write, the scores that people look at first.
 _SPACY_SCORES = (
@@ -67,8 +67,8 @@ def metric_files(command: Command, patterns: Iterable[str] = ()) -> list[Project
 
 def _evaluation_outputs(script: Iterable[str]) -> Iterator[str]:
     for line in script:
-        if _EVALUATE.search(line):
-            yield from (match["path"] for match in _OUTPUT.finditer(line))
+        if re.search(_EVALUATE, line):
+            yield from (match["path"] for match in re.finditer(_OUTPUT, line))
 
 
 def metrics_in(root: Path, name: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ from git_spacy.history.run_index import digest_line
 from git_spacy.history.run_record import RunRecord, parse_line, to_line
 
 _PREFIX = "run-"
-_NAME = re.compile(rf"{_PREFIX}[0-9a-f]{{4,40}}")
+_NAME = rf"{_PREFIX}[0-9a-f]{{4,40}}"
 _SHORT = len(_PREFIX) + 7
 _MAX_CANDIDATES = 8
 
@@ -48,7 +48,7 @@ def find_run(repository: Repository, name: str, warn: Warn = lambda _: None) -> 
     Raises InvalidInput for the id of no run, or of several.
     """
 
-    if not _NAME.fullmatch(name) or commits.resolve_or_empty(repository, name):
+    if not re.fullmatch(_NAME, name) or commits.resolve_or_empty(repository, name):
         return None
     finder = RunFinder(repository, warn)
     commit_of: dict[str, str] = {}

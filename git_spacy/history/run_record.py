@@ -296,14 +296,15 @@ def _formatted_metrics(record: RunRecord) -> dict[str, str]:
 def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChange]:
     if before == after:
         return []
-    import difflib
-
     counts = Counter(after)
-    if sum(counts[text] for text in before) > _MAX_EQUAL_PAIRS:  # difflib's time grows with these
+    equal_pairs = sum(counts[text] for text in before)
+    if not equal_pairs or equal_pairs > _MAX_EQUAL_PAIRS:  # difflib's time grows with these
         return [
             *(RunChange("script", "", text, "") for text in before),
             *(RunChange("script", "", "", text) for text in after),
         ]
+    import difflib
+
     changes = []
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
     for tag, left, left_end, right, right_end in matcher.get_opcodes():

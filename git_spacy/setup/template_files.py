@@ -67,7 +67,7 @@ def _generated_names(folder: Path) -> list[str]:
 
 def _read_committed(repository: Repository, prefix: str, names: list[str]) -> Mapping[str, bytes]:
     by_object = {f"HEAD:{prefix}{name}": name for name in names}
-    ids = existing_blobs(repository, by_object)
+    ids = existing_blobs(objects.ObjectReader(repository), by_object)
     wanted = list(dict.fromkeys(ids.values()))
     texts = {id: stream.read() for id, stream in objects.read_local_blobs(repository, wanted)}
     return {by_object[key]: texts[id] for key, id in ids.items()}

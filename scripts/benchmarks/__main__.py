@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `scripts/bench [CASE…] [--list] [--write DOCUMENT]`."""
+"""The command line of the benchmarks: `scripts/bench [CASE…]`, with options as `--help` shows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import commits, files, history, network, projects, report, scale
+from benchmarks import commits, compare, contest, files, history, network, projects, report, scale
 from benchmarks.contest import Row
 
 CASES: dict[str, Callable[[Path], list[Row]]] = {
@@ -39,6 +39,12 @@ def main() -> None:
     parser.add_argument(
         "--write", type=Path, metavar="DOCUMENT", help="replace the table in DOCUMENT"
     )
+    parser.add_argument(
+        "--compare", metavar="REV", help="compare the working tree with this revision"
+    )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help="with --compare: the number of rounds"
+    )
     arguments = parser.parse_args()
     if arguments.list:
         for name, case in CASES.items():
@@ -48,12 +54,31 @@ def main() -> None:
         parser.error(f"unknown case {', '.join(sorted(unknown))}; choose from {', '.join(CASES)}")
     if arguments.write and arguments.cases:
         parser.error("--write requires a run of all cases")
+    if arguments.compare and arguments.write:
+        parser.error("--write cannot be combined with --compare")
     # as for a user: with bytecode files, and without the checkout on the import path
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("PYTHONPATH", None)
-    rows = []
+    if arguments.compare:
+        with tempfile.TemporaryDirectory(prefix="git-spacy-bench-") as folder:
+            old = compare.extract(arguments.compare, Path(folder, "old"))
+            contest.comparison = compare.Comparison(old, arguments.rounds)
+            run_cases(arguments.cases or CASES)
+        print("\n" + compare.as_table(contest.comparison.changes, arguments.compare))
+        return
     machine = report.describe_machine()
-    for name in arguments.cases or CASES:
+    rows = run_cases(arguments.cases or CASES)
+    print("\n" + report.as_table(rows))
+    print("\n" + report.as_json(rows, machine))
+    if arguments.write:
+        report.write(arguments.write, rows, machine)
+
+
+def run_cases(names: Iterable[str]) -> list[Row]:
+    """Run cases, each in an empty folder."""
+
+    rows = []
+    for name in names:
         # not TemporaryDirectory, which takes long to remove 200,000 files
         folder = Path(tempfile.mkdtemp(prefix="git-spacy-bench-"))
         try:
@@ -61,10 +86,7 @@ def main() -> None:
             rows += CASES[name](folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    print("\n" + report.as_table(rows))
-    print("\n" + report.as_json(rows, machine))
-    if arguments.write:
-        report.write(arguments.write, rows, machine)
+    return rows
 
 
 def isolate(folder: Path) -> None:

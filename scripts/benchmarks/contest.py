@@ -6,6 +6,7 @@ are wall-clock times; memory is the maximum of any single process.
 
 from __future__ import annotations
 
+import resource
 import shutil
 import statistics
 import subprocess
@@ -15,10 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Unit = Literal["s", "MB", "bytes", "requests"]
+from benchmarks.compare import Comparison
+
+Unit = Literal["s", "CPU s", "MB", "bytes", "requests"]
 Figures = dict[Unit, float]
 PYTHON = sys.executable
 OURS = "git-spacy"
+
+comparison: Comparison | None = None
+"""With `--compare`, what measures our contestants, instead of a contest."""
 
 
 class Contestant(NamedTuple):
@@ -60,15 +66,21 @@ class Row(NamedTuple):
 def timed(
     *command: str, cwd: Path, before: Callable[[], object] = lambda: None, times: int = 1
 ) -> Contestant:
-    """Measure the time of a process, which must succeed; the time of `before` does not count."""
+    """Measure the time of a process, which must succeed, and the processor time of it and its
+    children; the time of `before` does not count."""
 
     def measure() -> Figures:
         before()
-        started = time.perf_counter()
+        used, started = _used_by_children(), time.perf_counter()
         _run(command, cwd)
-        return {"s": time.perf_counter() - started}
+        return {"s": time.perf_counter() - started, "CPU s": _used_by_children() - used}
 
     return Contestant(measure, times)
+
+
+def _used_by_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory(
@@ -125,6 +137,11 @@ def contest(
 ) -> list[Row]:
     """Run the contestants alternately, and return a row for each budget. Prints the results."""
 
+    if comparison:
+        ours = {budget.ours for budget in budgets}
+        chosen = {name: contestant for name, contestant in contestants.items() if name in ours}
+        comparison.measure(case, chosen, rounds)
+        return []
     print(f"\n{case}", flush=True)
     results: dict[str, list[Figures]] = {name: [] for name in contestants}
     for _ in range(rounds):

@@ -58,7 +58,7 @@ def per_command(contestant: Contestant, commands: int) -> Contestant:
     """Divide the time of a run by the number of its commands."""
 
     def measure() -> Figures:
-        return {"s": contestant.measure()["s"] / commands}
+        return {unit: amount / commands for unit, amount in contestant.measure().items()}
 
     return Contestant(measure, contestant.times)
 

@@ -13,7 +13,7 @@ from git_spacy.errors import Diagnostic
 from git_spacy.git import notes, sealed_notes
 from git_spacy.git.objects import BlobStream
 from git_spacy.git.repository import Repository
-from git_spacy.history import run_index
+from git_spacy.history import run_index_update
 from git_spacy.history.commit_runs import RunFinder
 from git_spacy.history.run_index import digest_record, digest_tree, open_index
 from git_spacy.history.run_record import RecordedFile, RunRecord, to_line
@@ -68,14 +68,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the notes that the index has read."""
 
     ids_read: list[str] = []
-    real = run_index.objects.read_local_blobs
+    real = run_index_update.objects.read_local_blobs
 
     def reading(repository: Repository, ids: list[str]) -> Iterator[tuple[str, BlobStream]]:
         for id, content in real(repository, ids):
             ids_read.append(id)
             yield id, content
 
-    monkeypatch.setattr(run_index.objects, "read_local_blobs", reading)
+    monkeypatch.setattr(run_index_update.objects, "read_local_blobs", reading)
     return ids_read
 
 
@@ -161,9 +161,9 @@ def test_lines_that_are_not_records_are_passed_over_and_a_large_rest_waits(
     ]  # fmt: skip
     id = git(top, "rev-parse", "HEAD")
     notes.append(discover(top), id, hostile)
-    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 700)
+    monkeypatch.setattr(run_index_update, "_MAX_NEW_BYTES", 700)
     assert not open_index(discover(top)).complete
-    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 1 << 20)
+    monkeypatch.setattr(run_index_update, "_MAX_NEW_BYTES", 1 << 20)
     candidates = found(top)
     assert ("HEAD", len(hostile) - 1) in candidates.pop("4")
     assert candidates == FIRST
@@ -189,7 +189,7 @@ def test_a_note_with_many_values_counts_as_a_larger_one(
     for name in ("HEAD", "HEAD~1", "HEAD~2"):
         notes.append(discover(top), git(top, "rev-parse", name), [values])
     read.clear()
-    monkeypatch.setattr(run_index, "_MAX_NEW_BYTES", 10_000 * 64)
+    monkeypatch.setattr(run_index_update, "_MAX_NEW_BYTES", 10_000 * 64)
     for number in (1, 2, 3):
         assert open_index(discover(top)).complete is (number == 3)
         assert len(read) == number
@@ -201,7 +201,7 @@ def test_one_update_adds_a_limited_number_of_rows_and_the_next_one_goes_on(
 ) -> None:
     git(top, "notes", "--ref=spacy", "copy", "-f", "HEAD~2", "HEAD~1")
     git(top, "notes", "--ref=spacy", "copy", "HEAD~2", "HEAD")
-    monkeypatch.setattr(run_index, "_MAX_NEW_ROWS", 4)  # those of a note on one commit
+    monkeypatch.setattr(run_index_update, "_MAX_NEW_ROWS", 4)  # those of a note on one commit
     for commits in (1, 2, 3):
         index = open_index(discover(top))
         assert index.complete is (commits == 3)

@@ -10,12 +10,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from git_spacy import cli
-from git_spacy.git import objects
+from git_spacy.git.objects import ObjectReader
 from tests.testing.projects import Spacy, project, two_steps
 from tests.testing.repositories import commit, git, repository, write
 from tests.testing.waiting import PATIENCE
@@ -371,13 +370,13 @@ def test_log_reads_only_the_notes_that_it_shows(
     expected = spacy("log", cwd=scored).out
     assert "score" in expected
     ids: list[str] = []
-    real = objects.read_blobs
+    real = ObjectReader.read
 
-    def reading(options: Sequence[str], names: Sequence[str], **other: Any) -> object:
+    def reading(self: ObjectReader, names: Sequence[str]) -> object:
         ids.extend(names)
-        return real(options, names, **other)
+        return real(self, names)
 
-    monkeypatch.setattr(objects, "read_blobs", reading)
+    monkeypatch.setattr(ObjectReader, "read", reading)
     assert spacy("log", cwd=scored).out == expected
     assert ids == [git(scored, "notes", "--ref=spacy", "list", first)]
     spacy("log", "--all", cwd=scored)
