@@ -116,9 +116,7 @@ class StatCache:
             path: (value[0], value[1]) for path, value in document["contents"].items()
         }
         self._runs: dict[str, list[Any]] = document["runs"]
-        self._fetched = {
-            dest: FetchedAsset(*value) for dest, value in document["fetched"].items()
-        }
+        self._fetched = {dest: FetchedAsset(*value) for dest, value in document["fetched"].items()}
 
     @classmethod
     def open(cls, root: Path) -> StatCache:
