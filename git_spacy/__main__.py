@@ -1,11 +1,13 @@
 """The entry point of `python -m git_spacy` and of the `git-spacy` executable."""
 
+import gc
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
 
+    gc.set_threshold(20_000)  # imports create many objects, and hardly any garbage
     try:
         if sys.argv[1:2] == ["complete"]:  # before click is imported, since a shell is waiting
             from git_spacy.cli import completion

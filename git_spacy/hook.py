@@ -9,6 +9,7 @@ THEIRS` is what Git starts to merge project.lock.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     It is 0 on success, 1 if a check found an error, or the exit code of the exception.
     """
 
+    gc.set_threshold(20_000)  # as in __main__.py
     with interrupts.handling():
         try:
             return _main(sys.argv[1:] if argv is None else argv)

@@ -53,7 +53,7 @@ MAX_PROCESSES_OF_HOOKS = {
     "all": 8,
 }
 MEASURING_CODE = """
-import json, os, sys
+import gc, json, os, sys
 opened = set()
 # files are opened relative to the descriptor of their folder: find the full path
 real_open, paths = os.open, {}
@@ -74,16 +74,19 @@ try:
 except SystemExit as end:
     code = end.code or 0
 with open(os.environ["REPORT"], "w") as report:
-    json.dump([code, sorted(sys.modules), sorted(opened)], report)
+    collections = sum(generation["collections"] for generation in gc.get_stats())
+    json.dump([code, sorted(sys.modules), sorted(opened), collections], report)
 """
 
 
 class Cost(NamedTuple):
-    """The modules that a command imported, its git processes, and the files that it opened."""
+    """The modules that a command imported, its git processes, the files that it opened, and how
+    often Python looked for garbage."""
 
     modules: set[str]
     processes: list[str]
     opened: set[str]
+    collections: int
 
 
 @pytest.fixture
@@ -127,9 +130,9 @@ def measure(program: str, arguments: str, folder: Path) -> Cost:
         (sys.executable, "-S", "-c", MEASURING_CODE, argv),
         cwd=folder, env=environ, check=True, capture_output=True,
     )  # fmt: skip
-    code, modules, opened = json.loads(report.read_text())
+    code, modules, opened, collections = json.loads(report.read_text())
     assert code == 0
-    return Cost(set(modules), log.read_text().splitlines(), set(opened))
+    return Cost(set(modules), log.read_text().splitlines(), set(opened), collections)
 
 
 def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -> None:
@@ -147,6 +150,7 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     without = {command for command, cost in costs.items() if "subprocess" not in cost.modules}
     assert without >= {command for command, maximum in MAX_PROCESSES.items() if maximum == 0}
     assert not costs["run all"].modules & ONLY_IF_A_SCRIPT_RUNS
+    assert max(costs[name].collections for name in ("status", "run all", "check")) < 15
 
 
 def test_log_and_show_load_neither_openssl_nor_what_only_builds_the_index(root: Path) -> None:
