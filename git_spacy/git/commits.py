@@ -44,6 +44,22 @@ def resolve_or_empty(repository: Repository, revision: str) -> str:
     return "" if done.returncode else done.stdout.decode().strip()
 
 
+def commit_in_ref_file(reader: ObjectReader, repository: Repository, ref: str) -> str:
+    """Return the id of the commit that `ref`, which all worktrees share, points to.
+
+    Returns "" if the ref has no file of its own: it is packed, symbolic or in a reftable, or it
+    does not exist. Such a file takes precedence over packed refs.
+    """
+
+    try:
+        content = (repository.common_dir / ref).read_bytes()
+    except OSError:
+        return ""
+    id = content.decode("ascii", "replace").removesuffix("\n")
+    (found,) = reader.describe([id]) if objects.is_object_id(id) else (None,)
+    return id if found and found.kind == "commit" else ""
+
+
 def tree_ids(repository: Repository, commits: Sequence[str], folder: str) -> dict[str, str]:
     """Map each of `commits` to the id of `folder` in it, or "" if it is missing there.
 

@@ -69,24 +69,29 @@ def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
     Raises ExternalError if git fails, OSError.
     """
 
-    import random
+    from git_spacy.git.ident import format_ident
 
     new_lines = tuple(lines)
     unmoved, previous = 0, None
+    reader = ObjectReader(repository)
+    reader.start()  # it gets ready while another git is asked for the committer
+    committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")
     with file_lock(repository.common_dir / "spacy" / "notes.lock"):
         for attempt in range(_MAX_ATTEMPTS):
-            old = tip(repository)
+            old = commits.commit_in_ref_file(reader, repository, REF) or tip(repository)
             unmoved = unmoved + 1 if old == previous else 0
             previous = old
             check_entry_count(repository, old)
-            changes = _changes(repository, old, commit, new_lines)
+            changes = _changes(reader, old, commit, new_lines)
             if not changes:
                 return
-            failure = _try_append(repository, old, changes)
+            failure = _try_append(repository, old, changes, committer)
             if not failure:
                 return
             if unmoved == _MAX_ATTEMPTS_UNMOVED:
                 raise ExternalError(f"cannot write '{REF}': {failure}")
+            import random  # takes as long as a git process
+
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
     raise ExternalError(f"cannot write '{REF}': other processes keep changing it", hint="try again")
 
@@ -97,15 +102,15 @@ def tip(repository: Repository, ref: str = REF) -> str:
     return commits.resolve_or_empty(repository, ref)
 
 
-def _changes(repository: Repository, old: str, commit: str, new_lines: Sequence[str]) -> bytes:
+def _changes(reader: ObjectReader, old: str, commit: str, new_lines: Sequence[str]) -> bytes:
     """Return the commands of fast-import that append the lines to the note in the version `old`.
 
     Returns none if it has the lines. Raises ExternalError if the note cannot be read or is too
     large, since it would otherwise be replaced, or if the commit does not exist.
     """
 
-    path, blobs = sealed_notes.find_note(repository, old, commit)
-    existing = tuple(dict.fromkeys(_read_existing(repository, commit, list(blobs.values()))))
+    path, blobs = sealed_notes.find_note(reader, old, commit)
+    existing = tuple(dict.fromkeys(_read_existing(reader, commit, list(blobs.values()))))
     missing = [line for line in new_lines if line not in existing]
     if not missing:
         return b""
@@ -114,26 +119,25 @@ def _changes(repository: Repository, old: str, commit: str, new_lines: Sequence[
     if len(blobs) == 1 and sealed_notes.is_full(existing):
         sealed = blobs[path]
         kept = sealed_notes.first_lines(existing, sealed)
-        changes.append(f"M 100644 {sealed} {sealed_notes.find_note(repository, old, sealed).path}")
+        changes.append(f"M 100644 {sealed} {sealed_notes.find_note(reader, old, sealed).path}")
     text = "".join(f"{line}\n" for line in (*kept, *missing)).encode()
     changes.append(f"M 100644 inline {path}\ndata {len(text)}\n")
     return "\n".join(changes).encode() + text + b"\n"
 
 
-def _read_existing(repository: Repository, commit: str, blobs: Sequence[str]) -> Iterator[str]:
+def _read_existing(reader: ObjectReader, commit: str, blobs: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the blobs of the note on a commit."""
 
-    names = (f"{commit}^{{commit}}", *blobs)
-    found, *sizes = objects.describe_objects(repository, names, "%(objectname) %(objectsize)")
-    if not found.startswith(f"{commit} ") or found.endswith(" missing"):
+    found, *notes = reader.describe((f"{commit}^{{commit}}", *blobs))
+    if found is None or found.id != commit:
         raise ExternalError(f"cannot write '{REF}': the commit {commit} is missing")
-    for size in (line.partition(" ")[2] for line in sizes):
-        if size.isdigit() and int(size) > MAX_NOTE_BYTES:
+    for note in notes:
+        if note and note.size > MAX_NOTE_BYTES:
             raise ExternalError(
-                f"the note on {commit} has {int(size):,} bytes; the limit is {MAX_NOTE_BYTES:,}",
+                f"the note on {commit} has {note.size:,} bytes; the limit is {MAX_NOTE_BYTES:,}",
                 hint=f"git notes --ref={REF.removeprefix('refs/notes/')} remove {commit}",
             )
-    for _, blob in objects.read_local_blobs(repository, blobs):
+    for _, blob in reader.read(blobs):
         yield from split_lines(blob.read())
 
 
@@ -461,16 +465,13 @@ def split_lines(note: bytes) -> tuple[str, ...]:
     return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
-def _try_append(repository: Repository, old: str, changes: bytes) -> str:
+def _try_append(repository: Repository, old: str, changes: bytes, committer: bytes) -> str:
     """Commit the changes on top of `old`.
 
     Returns "", or git's message if the notes have moved from `old` or are locked.
     """
 
-    from git_spacy.git.ident import format_ident
-
     message = b"Notes added by git-spacy"
-    committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")
     script = b"commit %s\nmark :1\ncommitter %s\n" % (REF.encode(), committer)
     script += b"data %d\n%s\n" % (len(message), message)
     if old:

@@ -48,11 +48,17 @@ class BlobStream:
 
 
 def read_blobs(
-    options: Sequence[str], ids: Sequence[str], *, cwd: Path, environ: Mapping[str, str]
+    options: Sequence[str],
+    ids: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    kind: bytes = b"blob",
 ) -> Iterator[tuple[str, BlobStream]]:
     """Yield (id, content) for each of `ids`. Read each content before asking for the next.
 
-    `options` go before git's subcommand. Raises ExternalError for an id that is not a local blob.
+    `options` go before git's subcommand. Raises ExternalError for an id that is not that of a local
+    object of this kind.
     """
 
     if not ids:
@@ -60,13 +66,15 @@ def read_blobs(
     listed = "".join(f"{id}\n" for id in ids).encode()
     arguments = (*options, "cat-file", "--batch")
     with process.stream_git(arguments, cwd=cwd, environ=environ, input=listed) as stream:
-        yield from _contents(stream, ids)
+        yield from _contents(stream, ids, kind)
 
 
-def _contents(stream: BinaryIO, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
+def _contents(
+    stream: BinaryIO, ids: Sequence[str], kind: bytes = b"blob"
+) -> Iterator[tuple[str, BlobStream]]:
     for id in ids:
         head = stream.readline().split()
-        if len(head) != 3 or head[1] != b"blob":
+        if len(head) != 3 or head[1] != kind:
             raise ExternalError(
                 f"the object {id} is missing from the repository, or damaged", hint="git fsck"
             )
@@ -78,13 +86,14 @@ def _contents(stream: BinaryIO, ids: Sequence[str]) -> Iterator[tuple[str, BlobS
 
 
 def read_local_blobs(
-    repository: Repository, ids: Sequence[str]
+    repository: Repository, ids: Sequence[str], kind: bytes = b"blob"
 ) -> Iterator[tuple[str, BlobStream]]:
     """Yield (id, content) for each of `ids`, as `read_blobs` does."""
 
     if not ids:
         return iter(())
-    return read_blobs(SAFE_CONFIG, ids, cwd=repository.cwd(), environ=repository.environment())
+    where, environ = repository.cwd(), repository.environment()
+    return read_blobs(SAFE_CONFIG, ids, cwd=where, environ=environ, kind=kind)
 
 
 def describe_objects(repository: Repository, names: Iterable[str], format: str) -> list[str]:
@@ -105,6 +114,13 @@ class ObjectInfo(NamedTuple):
     id: str
     kind: str
     size: int
+
+
+class TreeItem(NamedTuple):
+    """The type and the id of something in a tree; it may be missing from this clone."""
+
+    kind: str
+    id: str
 
 
 class ObjectReader:
@@ -139,16 +155,30 @@ class ObjectReader:
             lines = describe_objects(self._repository, names, _INFO)
         return [_parse_info(line) for line in lines]
 
-    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
+    def read(self, ids: Sequence[str], kind: bytes = b"blob") -> Iterator[tuple[str, BlobStream]]:
         """Yield (id, content) for each of `ids`, as `read_blobs` does."""
 
         if not ids:
             return
         if git := self._ask("contents", ids):
-            yield from _contents(git.output, ids)
+            yield from _contents(git.output, ids, kind)
             self._git = git  # unless the caller stopped in the middle
         else:
-            yield from read_local_blobs(self._repository, ids)
+            yield from read_local_blobs(self._repository, ids, kind)
+
+    def read_tree(self, tree: str) -> dict[str, TreeItem]:
+        """Return what is in a tree, by name. Raises ExternalError if the tree is missing."""
+
+        ((_, content),) = ((id, stream.read()) for id, stream in self.read([tree], b"tree"))
+        width = 32 if len(tree) >= 64 else 20  # bytes of an id
+        items, position = {}, 0
+        while position < len(content):
+            end = content.index(b"\0", position)
+            mode, _, name = content[position:end].partition(b" ")
+            position = end + 1 + width
+            kind = {b"40000": "tree", b"160000": "commit"}.get(mode, "blob")
+            items[os.fsdecode(name)] = TreeItem(kind, content[end + 1 : position].hex())
+        return items
 
     def _ask(self, command: str, names: Sequence[str]) -> _Conversation | None:
         """Ask git about these objects; None if that fails, for a reason that another git process

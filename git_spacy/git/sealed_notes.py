@@ -9,11 +9,10 @@ be named. docs/reference/run-records.md has the format.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from git_spacy.git.objects import is_object_id
-from git_spacy.git.repository import Repository
+from git_spacy.git.objects import ObjectReader, is_object_id
 
 MAX_OPEN_LINES, MAX_OPEN_BYTES = 32, 64 << 10  # of a note to which lines are appended
 _MAX_NAMED = 16  # sealed notes that one note names
@@ -88,21 +87,26 @@ class NotePath(NamedTuple):
     blobs: Mapping[str, str]
 
 
-def find_note(repository: Repository, version: str, id: str) -> NotePath:
+def find_note(objects: ObjectReader, version: str, id: str) -> NotePath:
     """Find the note on the object `id` in a version of the notes ("": there are none).
 
     In the tree, the first digits of ids may be folders, in any number. Raises ExternalError.
     """
 
-    paths = [_path(id, folders) for folders in range(_MAX_FOLDERS + 1)]
-    listed = b""
-    if version:
-        arguments = ("ls-tree", "-t", "-z", "--full-tree", version, "--", *paths)
-        listed = repository.run_git(arguments).stdout
-    entries = [entry.partition("\t") for entry in listed.decode("utf-8", "replace").split("\0")]
-    kinds = {name: head.split()[1:] for head, _, name in entries if name}
-    blobs = {path: kinds[path][1] for path in paths if kinds.get(path, [""])[0] == "blob"}
-    return NotePath(next(iter(blobs), _path(id, _depth(id, kinds))), blobs)
+    blobs: dict[str, str] = {}
+    tree = f"{version}^{{tree}}" if version else ""
+    existing = 0  # folders
+    for folders in range(_MAX_FOLDERS + 1):
+        if not tree:
+            break
+        items = objects.read_tree(tree)
+        rest, digits = id[2 * folders :], id[2 * folders : 2 * folders + 2]
+        if rest in items and items[rest].kind == "blob":
+            blobs[_path(id, folders)] = items[rest].id
+        existing += digits in items
+        tree = items[digits].id if digits in items and items[digits].kind == "tree" else ""
+    path = _path(id, min(existing, _MAX_FOLDERS) or 1)
+    return NotePath(next(iter(blobs), path), blobs)
 
 
 def is_note_path(name: str) -> bool:
@@ -114,10 +118,3 @@ def is_note_path(name: str) -> bool:
 
 def _path(id: str, folders: int) -> str:
     return "".join(f"{id[2 * n : 2 * n + 2]}/" for n in range(folders)) + id[2 * folders :]
-
-
-def _depth(id: str, names: Collection[str]) -> int:
-    """Return the number of folders that exist for the id, or 1."""
-
-    existing = [n for n in range(1, _MAX_FOLDERS + 1) if _path(id, n).rpartition("/")[0] in names]
-    return max(existing, default=1)

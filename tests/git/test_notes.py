@@ -14,7 +14,7 @@ import pytest
 from git_spacy.errors import Diagnostic, ExternalError, InvalidInput
 from git_spacy.git import notes, sealed_notes
 from git_spacy.git.repository import Repository
-from tests.testing.repositories import commit, git, repository
+from tests.testing.repositories import GIT, commit, git, repository, write
 
 SOURCE = str(Path(notes.__file__).parents[2])
 APPEND = """
@@ -209,6 +209,54 @@ def test_unreadable_note_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ExternalError):
         notes.append(discover(root), head, ["two"])
     assert git(root, "rev-parse", "refs/notes/spacy") == before
+
+
+def test_a_version_with_a_missing_folder_is_not_replaced(tmp_path: Path) -> None:
+    root = repository(tmp_path / "r")
+    head = git(root, "rev-parse", "HEAD")
+    notes.append(discover(root), head, ["annotated"])
+    before = git(root, "rev-parse", "refs/notes/spacy")
+    folder = git(root, "rev-parse", f"refs/notes/spacy:{head[:2]}")
+    (root / ".git/objects" / folder[:2] / folder[2:]).unlink()
+    with pytest.raises(ExternalError, match="missing from the repository, or damaged"):
+        notes.append(discover(root), head, ["two"])
+    assert git(root, "rev-parse", "refs/notes/spacy") == before
+
+
+def test_the_ref_may_be_packed_or_symbolic_or_name_something_that_is_not_a_commit(
+    tmp_path: Path,
+) -> None:
+    root = repository(tmp_path / "r")
+    head = git(root, "rev-parse", "HEAD")
+    notes.append(discover(root), head, ["one"])
+    git(root, "pack-refs", "--all")
+    assert not (root / ".git/refs/notes/spacy").exists()
+    notes.append(discover(root), head, ["two"])
+    assert (root / ".git/refs/notes/spacy").exists()  # and an older version is packed
+    notes.append(discover(root), head, ["three"])
+    git(root, "update-ref", "refs/notes/other", "refs/notes/spacy")
+    git(root, "symbolic-ref", "refs/notes/spacy", "refs/notes/other")
+    notes.append(discover(root), head, ["four"])
+    assert all_lines(root) == ("one", "two", "three", "four")
+    git(root, "symbolic-ref", "-d", "refs/notes/spacy")
+    git(root, "update-ref", "refs/notes/spacy", "HEAD:")
+    with pytest.raises(ExternalError):
+        notes.append(discover(root), head, ["five"])
+
+
+def test_one_record_is_appended_with_three_git_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repository(tmp_path / "r")
+    head = git(root, "rev-parse", "HEAD")
+    notes.append(discover(root), head, ["one"])
+    script = f"#!/bin/sh\necho \"$*\" >> '{tmp_path}/log'\nexec '{GIT}' \"$@\"\n"
+    write(tmp_path, {"bin/git*": script})
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    notes.append(discover(root), head, ["two"])
+    started = (tmp_path / "log").read_text().splitlines()
+    assert len(started) == 3, started
+    assert all_lines(root) == ("one", "two")
 
 
 def test_append_to_a_missing_commit_fails(tmp_path: Path) -> None:
