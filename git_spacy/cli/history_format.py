@@ -13,6 +13,7 @@ from git_spacy.history.commit_runs import RecordedRun
 from git_spacy.history.metrics import HANDFUL, by_importance, judge
 from git_spacy.history.run_ids import run_id, short_run_id
 from git_spacy.history.run_record import (
+    Attempt,
     RunChange,
     RunRecord,
     flat_metrics,
@@ -79,7 +80,7 @@ def details(run: RecordedRun, previous: RunRecord | None, limit: int | None = 4)
     changes since the previous run."""
 
     record = run.record
-    lines = [f"exit code {record.exit}"] if record.exit else []
+    lines = [f"exit code {record.exit}{_timeout(record.timeout)}"] if record.exit else []
     lines.append(format_metrics(record, limit))
     if record.vars:
         lines.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
@@ -107,6 +108,17 @@ def changed_inputs(before: RunRecord, after: RunRecord) -> list[str]:
     return script + [change.name for change in changes if change.kind == "dep"]
 
 
+def _timeout(seconds: float) -> str:
+    return f" (timeout of {output.duration(seconds)})" if seconds else ""
+
+
+def _attempt(attempt: Attempt) -> str:
+    """Return e.g. `exit code 1 after 12 s`."""
+
+    failed = f"exit code {attempt.exit}{_timeout(attempt.timeout)}"
+    return f"{failed} after {output.duration(attempt.seconds)}"
+
+
 def _execution(record: RunRecord) -> str:
     """Return e.g. `on node 5bd61bd5c1e0 with 2 CPU, after 12 s in the queue`."""
 
@@ -125,7 +137,7 @@ def format_run(run: RecordedRun) -> str:
         "restore": f", restored from {record.source}",
     }
     took = f", took {output.duration(record.seconds)}" if record.how == "run" else ""
-    failed = f", exit code {record.exit}" if record.exit else ""
+    failed = f", exit code {record.exit}{_timeout(record.timeout)}" if record.exit else ""
     title = output.paint(escape_controls(record.command), "bold")
     head = f"{title}  {start_time(record)}{took}{failed}{origin.get(record.how, '')}"
     where = f"tree {record.tree[:12] or '(not in a commit)'}"
@@ -137,6 +149,7 @@ def format_run(run: RecordedRun) -> str:
         where += f"; recorded on {run.recorded_on}, but this commit has the same files"
     rows: list[tuple[str, str]] = [("on", where)]
     rows += [("ran", _execution(record))] if record.node else []
+    rows += [("tried", _attempt(attempt)) for attempt in record.attempts]
     rows += [("script", text) for text in record.script]
     rows += [("dep", _file(*file[:3])) for file in record.deps]
     rows += [("out", _file(*file[:3])) for file in record.outs]

@@ -19,6 +19,7 @@ from git_spacy.errors import Diagnostic
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandRepeated,
     CommandRestored,
     CommandSkipped,
     CommandStarted,
@@ -79,6 +80,11 @@ class _RunDisplay:
             self._ending(event.command, text, "green")
         elif isinstance(event, CommandStarted):
             self._started(event)
+        elif isinstance(event, CommandRepeated):
+            self._flush(event.command)
+            output.diagnostic(event.error.problems[0]._replace(severity="warning", hint=""))
+            text = f"attempt {event.attempt} of {event.attempts}"
+            output.heading(f"==> {event.command}:", text, "cyan")
         elif isinstance(event, StepStarted):
             for text in f"$ {event.line}".splitlines():
                 self._line(event.command, text, True)
@@ -170,8 +176,9 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
             nonlocal total, ended
             if isinstance(event, RunPlanned):
                 total = event.commands
-            elif isinstance(event, CommandStarted):
+            elif isinstance(event, (CommandStarted, CommandRepeated)):
                 queued[event.command] = None
+                running.pop(event.command, None)
             elif isinstance(event, StepStarted):
                 queued.pop(event.command, None)
                 running[event.command] = None

@@ -19,7 +19,10 @@ from git_spacy.project.schema_keys import (
     BUILT_IN,
     CHECKSUM,
     COMMAND,
+    DURATION,
     GIT,
+    LEAST_AMOUNT,
+    MAX_COUNT,
     PROJECT,
     RESOURCES,
     KeyTable,
@@ -45,7 +48,7 @@ _OPTIONAL: Schema = {"type": ["string", "null"]}
 _VARIABLE: Schema = {"type": "string", "pattern": f"^{VARIABLE.pattern}$"}
 _AMOUNT: Schema = {
     "anyOf": [
-        {"type": "number", "minimum": 0, "maximum": 1},
+        {"type": "number", "minimum": LEAST_AMOUNT, "maximum": 1},
         {"type": "integer", "minimum": 0},
         _VARIABLE,
     ]
@@ -90,6 +93,13 @@ _BY_KIND: dict[ValueKind, Schema] = {
     "texts": {"type": "object", "additionalProperties": _TEXT},
     "amount": _AMOUNT,
     "bytes": {"anyOf": [{"type": "integer", "minimum": 0}, _VARIABLE]},
+    "duration": {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": f"^{DURATION}$|{_REFERENCE}"},
+        ]
+    },
+    "count": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_COUNT}, _VARIABLE]},
     "amounts": {
         "type": "object",
         "propertyNames": {"minLength": 1, "not": {"enum": list(BUILT_IN)}},

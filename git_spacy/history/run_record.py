@@ -28,6 +28,9 @@ _MAX_EXIT = 1 << 31
 _MAX_EQUAL_PAIRS = 20_000  # of equal script lines; with more, the whole script counts as replaced
 _MAX_METRICS = 256  # of one file; a file with more is data
 
+# left out if empty, as in lines that are older than the key
+_LATER_KEYS = ("source", "links", "isolated", "queued", "node", "resources", "timeout", "attempts")
+
 How = Literal["run", "record", "restore"]
 
 
@@ -43,6 +46,15 @@ class RecordedFile(NamedTuple):
     names: str = ""
 
 
+class Attempt(NamedTuple):
+    """A failed attempt of a run that was repeated: its exit status, its duration in seconds, and
+    the limit at which it was ended, 0 if it was not."""
+
+    exit: int
+    seconds: float
+    timeout: float = 0.0
+
+
 class RunRecord(NamedTuple):
     """One run of one command.
 
@@ -55,7 +67,9 @@ class RunRecord(NamedTuple):
     for outputs restored from `source`. `links` are the ids that other tools gave to the run. A run
     is `isolated` if it was in a copy of the project, so that its outputs were never in the project.
     For a run on a cluster, `queued` is how many seconds passed before it began, `node` the id that
-    the cluster gave the machine, and `resources` what was reserved there.
+    the cluster gave the machine, and `resources` what was reserved there. `timeout` is the limit in
+    seconds at which a run was ended; 0 if it was not. `attempts` are the failed attempts before the
+    one that the record is about, whose duration is `seconds`.
     """
 
     time: str
@@ -78,6 +92,8 @@ class RunRecord(NamedTuple):
     queued: float = 0.0
     node: str = ""
     resources: Mapping[str, float] = {}
+    timeout: float = 0.0
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -113,12 +129,19 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    for name in ("source", "links", "isolated", "queued", "node", "resources"):
-        if not document[name]:  # as in lines older than this key
+    for name in _LATER_KEYS:
+        if not document[name]:
             del document[name]
+    if record.attempts:
+        document["attempts"] = [_attempt_document(attempt) for attempt in record.attempts]
     document["deps"] = [_plain(file) for file in record.deps]
     document["outs"] = [_plain(file) for file in record.outs]
     return document
+
+
+def _attempt_document(attempt: Attempt) -> dict[str, Any]:
+    document = attempt._asdict()
+    return document if attempt.timeout else {name: document[name] for name in ("exit", "seconds")}
 
 
 def _plain(file: RecordedFile) -> dict[str, Any]:
@@ -160,7 +183,9 @@ def _record(document: dict[str, Any]) -> RunRecord:
             formats.line(name): formats.number(amount)
             for name, amount in document.get("resources", {}).items()
         },
-        exit=formats.integer(document.get("exit", 0), -_MAX_EXIT, _MAX_EXIT),
+        exit=_exit(document.get("exit", 0)),
+        timeout=_seconds(document.get("timeout", 0.0)),
+        attempts=tuple(map(_attempt, _list(document.get("attempts", [])))),
         tree=formats.object_id(document.get("tree", "")),
         dirty=document.get("dirty", False) is True,
         vars=_vars(document.get("vars", {})),
@@ -187,6 +212,15 @@ def _file(value: Any) -> RecordedFile:
 
 def _lines(value: Any) -> dict[str, str]:
     return {formats.line(name): formats.line(text) for name, text in value.items()}
+
+
+def _attempt(value: Any) -> Attempt:
+    timeout = _seconds(value.get("timeout", 0.0))
+    return Attempt(_exit(value["exit"]), _seconds(value["seconds"]), timeout)
+
+
+def _exit(value: Any) -> int:
+    return formats.integer(value, -_MAX_EXIT, _MAX_EXIT)
 
 
 def _seconds(value: Any) -> float:

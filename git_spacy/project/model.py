@@ -127,10 +127,21 @@ class RemoteConfig(NamedTuple):
     url: str
 
 
+class Timeout(NamedTuple):
+    """The longest time that a script may run: in seconds, and as a text for messages. `line` and
+    `column` are its position in project.yml."""
+
+    seconds: float
+    text: str
+    line: int
+    column: int
+
+
 class Resources(NamedTuple):
-    """The machine resources that a command requests; None if not specified.
+    """The machine resources that a command requests, and its limits; None if not specified.
 
     `memory` is in bytes. `custom` maps the names of a cluster's custom resources to amounts.
+    `retries` is how often the command is repeated if it fails.
     """
 
     num_cpus: float | None = None
@@ -138,6 +149,8 @@ class Resources(NamedTuple):
     memory: int | None = None
     accelerator_type: str | None = None
     custom: tuple[tuple[str, float], ...] = ()
+    timeout: Timeout | None = None
+    retries: int | None = None
 
 
 class Project(NamedTuple):
@@ -189,6 +202,6 @@ class Project(NamedTuple):
         return next((workflow for workflow in self.workflows if workflow.name == name), None)
 
     def resources_for(self, command: Command) -> Resources:
-        """Return the resources that `command` requests; a variant requests its command's."""
+        """Return the resources and limits of `command`; a variant has those of its command."""
 
         return self.resources.get(command.variant_of or command.name, Resources())

@@ -1,4 +1,4 @@
-"""The `resources:` section of project.yml: the machine resources that commands request.
+"""The `resources:` section of project.yml: the machine resources and the limits of commands.
 
 Amounts follow Ray's rules: fractions are allowed up to 1, whole numbers above.
 """
@@ -6,15 +6,26 @@ Amounts follow Ray's rules: fractions are allowed up to 1, whole numbers above.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.documents import Node
-from git_spacy.project.model import Command, Resources
+from git_spacy.project.model import Command, Resources, Timeout
 from git_spacy.project.node_reader import NodeReader, type_name
-from git_spacy.project.schema_keys import BUILT_IN, KeyTable
+from git_spacy.project.schema_keys import (
+    BUILT_IN,
+    DURATION,
+    LEAST_AMOUNT,
+    MAX_COUNT,
+    KeyTable,
+)
+
+_DURATION = re.compile(DURATION)
+_DURATION_PART = re.compile("([0-9.]+) *([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def read_resources(
@@ -50,17 +61,30 @@ def _resources(reader: NodeReader, node: Node, table: KeyTable, owner: str) -> R
     return Resources(**values, custom=custom)
 
 
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int larger than any float
+        return False
+
+
 def _amount(reader: NodeReader, node: Node, name: str) -> float | None:
     value = node.value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not _is_finite(value):
         reader.problem(node, f"{name} must be a number", "write e.g. 1 or 0.5")
     elif value < 0:
         reader.problem(node, f"{name} must not be negative", "write 0 or a positive number")
+    elif 0 < value < LEAST_AMOUNT:
+        message = f"{name} must be 0 or at least {LEAST_AMOUNT}, the precision of Ray"
+        reader.problem(node, message, f"write {LEAST_AMOUNT}, or a larger number")
     elif value > 1 and value != int(value):
         message = f"{name} must be a whole number if it is greater than 1"
         reader.problem(node, message, f"write {int(value)} or {int(value) + 1}")
     else:
-        return value
+        amount: float = value
+        return amount
     return None
 
 
@@ -87,6 +111,36 @@ def _amounts(reader: NodeReader, node: Node, name: str) -> tuple[tuple[str, floa
     return tuple(amounts)
 
 
+def _duration(reader: NodeReader, node: Node, name: str) -> Timeout | None:
+    value = node.value
+    seconds, text = 0.0, ""
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        parts = _DURATION_PART.findall(value)
+        seconds, text = sum(float(number) * _UNITS[unit] for number, unit in parts), value.strip()
+    elif _is_finite(value):
+        seconds, text = float(value), f"{value} s"
+    else:
+        message = f"{name} must be a number of seconds, or of s, m, h or d (days)"
+        reader.problem(node, message, "write e.g. 90s, 30m or 1h30m")
+        return None
+    if seconds <= 0:
+        hint = "write e.g. 30m; for no limit, remove the line"
+        reader.problem(node, f"{name} must be greater than 0", hint)
+        return None
+    return Timeout(seconds, text, node.line, node.column)
+
+
+def _count(reader: NodeReader, node: Node, name: str) -> int | None:
+    value = node.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
+        message = f"{name} must be a whole number from 0 to {MAX_COUNT}"
+        reader.problem(node, message, "write e.g. 2")
+        return None
+    return value
+
+
 def _text(reader: NodeReader, node: Node, name: str) -> str | None:
     return reader.text(node, name) or None
 
@@ -95,5 +149,7 @@ _VALUE_READERS: dict[str, Callable[[NodeReader, Node, str], Any]] = {
     "amount": _amount,
     "bytes": _bytes,
     "amounts": _amounts,
+    "duration": _duration,
+    "count": _count,
     "text": _text,
 }

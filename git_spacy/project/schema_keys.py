@@ -22,8 +22,10 @@ ValueKind = Literal[
     "variables",  # a mapping to any values
     "texts",  # a mapping to strings
     "workflows",  # a mapping to lists of strings
-    "amount",  # a non-negative number; whole if above 1
+    "amount",  # 0 or a number from LEAST_AMOUNT; whole if above 1
     "bytes",  # a non-negative whole number
+    "duration",  # a number of seconds, or a text such as 90s, 30m or 1h30m
+    "count",  # a whole number from 0 to 100
     "amounts",  # a mapping of a cluster's custom resources to amounts
     "table",  # a mapping with the keys of `item`
     "tables",  # a list of such mappings
@@ -127,6 +129,14 @@ ASSET = KeyTable(
 BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory")
 """Ray's own resource names, which custom resources cannot use."""
 
+LEAST_AMOUNT = 0.0001
+"""The precision with which Ray counts resources."""
+
+DURATION = r"[ ]*([0-9]{1,9}(\.[0-9]{1,9})?[ ]*[smhd][ ]*)+"
+"""The pattern of a duration with units, as in `timeout(1)`; units can be combined: `1h30m`."""
+
+MAX_COUNT = 100
+
 RESOURCES = KeyTable(
     "resources",
     {
@@ -135,6 +145,11 @@ RESOURCES = KeyTable(
         "memory": SchemaKey("bytes", "Memory, in bytes."),
         "accelerator_type": SchemaKey("text", "Type of GPU, by Ray's name, e.g. 'A100'."),
         "resources": SchemaKey("amounts", "Amounts of the cluster's custom resources, by name."),
+        "timeout": SchemaKey(
+            "duration",
+            "Time after which the command is ended and fails: seconds, or e.g. 90s, 30m or 1h30m.",
+        ),
+        "retries": SchemaKey("count", "Number of times that the command is repeated if it fails."),
     },
     closed=True,
 )
@@ -165,7 +180,7 @@ PROJECT = KeyTable(
             "texts", "Storage that outputs are pushed to and pulled from, by name."
         ),
         "resources": SchemaKey(
-            "named", "Machine resources that commands request, by command name.", item=RESOURCES
+            "named", "Machine resources and limits of commands, by command name.", item=RESOURCES
         ),
         "keep_outputs": SchemaKey(
             "names", "Commands that find the outputs of their last run, e.g. to resume training."

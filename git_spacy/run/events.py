@@ -22,6 +22,16 @@ class CommandStarted(NamedTuple):
     dry: bool
 
 
+class CommandRepeated(NamedTuple):
+    """A command starts again after an attempt that failed with `error`: for the `attempt`th time,
+    of at most `attempts`."""
+
+    command: str
+    error: GitSpacyError
+    attempt: int
+    attempts: int
+
+
 class StepStarted(NamedTuple):
     """A script line of a command starts."""
 
@@ -79,6 +89,7 @@ RunEvent = Union[  # noqa: UP007 (3.10)
     CommandSkipped,
     CommandRestored,
     CommandStarted,
+    CommandRepeated,
     StepStarted,
     LinePrinted,
     OutputRelayed,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from git_spacy.errors import CheckFailed, Diagnostic, GitSpacyError, ScriptFailed
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Command, Project, Timeout
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.script_line import line_position
 from git_spacy.run.endings import describe_exit, signal_name
@@ -25,7 +25,7 @@ EXECUTORS = {
 class Job(NamedTuple):
     """A command to run: its steps and the folder `root` to run them in. `python` is the
     interpreter that replaced `python` in the steps. If `root` is a copy of the project, `project`
-    is the project's own folder."""
+    is the project's own folder. `timeout` is the longest time that all steps together may take."""
 
     command: Command
     steps: tuple[Step, ...]
@@ -33,6 +33,7 @@ class Job(NamedTuple):
     environ: Mapping[str, str]
     python: str = ""
     project: Path | None = None
+    timeout: Timeout | None = None
 
     @property
     def project_root(self) -> Path:
@@ -57,6 +58,8 @@ class JobResult(NamedTuple):
 
     `step` is the index of the last line that ran. `was_interrupted`: Ctrl-C ended it, as is usual
     for a server, and it exited with 0. `execution` is None for a job that ran here, at once.
+    `timeout` is the limit at which the job was ended, if it was. `is_lost`: the machine that it ran
+    on did not answer any more.
     """
 
     command: Command
@@ -65,6 +68,8 @@ class JobResult(NamedTuple):
     step: int = 0
     was_interrupted: bool = False
     execution: Execution | None = None
+    timeout: Timeout | None = None
+    is_lost: bool = False
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:
@@ -99,6 +104,12 @@ class Executor(Protocol):
 def script_failure(command: Command, result: JobResult) -> ScriptFailed:
     """Return the error for a script line that failed or was killed."""
 
+    if limit := result.timeout:
+        return ScriptFailed(
+            f"'{command.name}' was ended at its timeout of {limit.text}", result.code,
+            hint="set a longer timeout there, or remove the line",
+            file="project.yml", line=limit.line, column=limit.column,
+        )  # fmt: skip
     message = f"'{command.name}' failed: a script line {describe_exit(result.code)}"
     is_killed = bool(signal_name(result.code))
     message += "; the next run repeats it" if is_killed else ""

@@ -29,6 +29,7 @@ from git_spacy.run.events import OutputRelayed, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.relay import Relay, relayed
 from git_spacy.run.script import SHELL, Step
+from git_spacy.run.time_limit import EXIT_CODE, TimeLimit
 
 Process = subprocess.Popen[bytes]
 GRACE = 5.0  # seconds between the signal to a group and SIGKILL
@@ -53,8 +54,13 @@ class ForegroundExecutor:
         self._job = job
 
     def wait(self, report: RunReporter) -> JobResult:
-        job = self._job
+        job, limit = self._job, TimeLimit(self._job.timeout, GRACE)
+        try:
+            return self._run(job, limit, report)
+        finally:
+            limit.close()
 
+    def _run(self, job: Job, limit: TimeLimit, report: RunReporter) -> JobResult:
         def on_data(data: bytes) -> None:
             report(OutputRelayed(job.command.name, data))
 
@@ -63,9 +69,11 @@ class ForegroundExecutor:
             try:
                 check_module(step, job.root, job.environ)
                 with relayed(on_data if self._is_relayed else None) as relay:
-                    code, interrupted = _run_step(step, job.root, job.environ, relay)
+                    code, interrupted = _run_step(step, job.root, job.environ, relay, limit)
             except ScriptFailed as failure:
                 return JobResult(job.command, failure=failure)
+            if limit.has_expired:
+                return JobResult(job.command, EXIT_CODE, step=index, timeout=limit.timeout)
             if code:
                 return JobResult(job.command, code, step=index)
             if interrupted:
@@ -82,9 +90,12 @@ class ForegroundExecutor:
 
 
 def _run_step(
-    step: Step, root: Path, environ: Mapping[str, str], relay: Relay | None
+    step: Step, root: Path, environ: Mapping[str, str], relay: Relay | None, limit: TimeLimit
 ) -> tuple[int, Interrupted | None]:
-    """Run a step; return its exit code, and the interrupt after which it exited with 0."""
+    """Run a step; return its exit code, and the interrupt after which it exited with 0.
+
+    If the time limit has expired, the exit code says nothing.
+    """
 
     with interrupts.deferred():
         process = start_step(step, root, environ, **(relay.streams if relay else {}))
@@ -95,6 +106,7 @@ def _run_step(
         interrupt: Interrupted | None = None
         try:
             terminal.hand_over()
+            limit.watch(process.pid)
             with interrupts.allowed():
                 code = _wait(process, terminal, watch)
         except Interrupted as interrupted:
@@ -114,6 +126,9 @@ def _run_step(
         finally:
             watch.close()
             terminal.reclaim()
+        if limit.has_expired:
+            end_groups([process], signal.SIGTERM)
+            return code, None
         if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # a shell's, if its program was
             code = 128 - code
         if code in (-signal.SIGINT, -signal.SIGTERM):

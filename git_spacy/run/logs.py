@@ -18,6 +18,7 @@ from git_spacy.project.model import Command
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandRepeated,
     CommandStarted,
     LinePrinted,
     OutputRelayed,
@@ -62,6 +63,11 @@ class RunLogs:
             self._writers[event.command] = writer
             now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
             self._write_state(event.command, f"running since {now} ({event.reasons[0]})")
+        elif isinstance(event, CommandRepeated):
+            text = f"failed ({event.error.problems[0].message})"
+            self._write_state(event.command, text)
+            text = f"attempt {event.attempt} of {event.attempts}"
+            self._write_state(event.command, text)
         elif isinstance(event, StepStarted):
             self._writers[event.command].write_line(f"$ {event.line}")
         elif isinstance(event, LinePrinted):

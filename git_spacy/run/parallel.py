@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 from typing import IO
 
 from git_spacy import interrupts
@@ -15,8 +16,9 @@ from git_spacy.errors import InvalidInput, ScriptFailed
 from git_spacy.project.model import Project
 from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
 from git_spacy.run.executor import Job, JobResult
-from git_spacy.run.foreground import Process, check_module, end_groups, start_captured
+from git_spacy.run.foreground import GRACE, Process, check_module, end_groups, start_captured
 from git_spacy.run.line_buffer import LineBuffer
+from git_spacy.run.time_limit import EXIT_CODE, TimeLimit
 
 _POLL_INTERVAL = 0.05  # seconds; for systems without pidfd, where processes must be polled
 _CHUNK_SIZE = 1 << 16
@@ -87,6 +89,7 @@ class _RunningJob:
         self._report = report
         self._pipes: list[_Pipe] = []
         self._pidfd: int | None = None  # becomes readable when the process ends
+        self._limit = TimeLimit(job.timeout, GRACE)
 
     @property
     def needs_polling(self) -> bool:
@@ -108,6 +111,7 @@ class _RunningJob:
             check_module(step, self.job.root, environ)
             with interrupts.deferred():
                 self.process = start_captured(step, self.job.root, environ)
+            self._limit.watch(self.process.pid)
         except ScriptFailed as failure:
             self._end(JobResult(self.job.command, failure=failure))
             return
@@ -124,10 +128,15 @@ class _RunningJob:
         if self.process is None or self.process.poll() is None:
             return
         code = self.process.returncode
+        if self._limit.has_expired:
+            end_groups([self.process], signal.SIGTERM)
         self._release_process()
         for pipe in self._pipes:
             pipe.read()
-        if code:
+        if self._limit.has_expired:
+            result = JobResult(self.job.command, EXIT_CODE, step=self._started - 1)
+            self._end(result._replace(timeout=self._limit.timeout))
+        elif code:
             code = code if code > 0 else 128 - code
             self._end(JobResult(self.job.command, code, step=self._started - 1))
         else:
@@ -148,6 +157,7 @@ class _RunningJob:
     def close(self) -> None:
         """Close the pipes and the descriptor of the process."""
 
+        self._limit.close()
         self._release_process()
         for pipe in self._pipes:
             pipe.close()

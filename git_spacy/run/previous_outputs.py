@@ -117,9 +117,17 @@ class PreviousOutputs(NamedTuple):
         """Bring back what was set aside, since `command` failed, unless that was after its result
         had been recorded."""
 
-        if aside:
-            self.report(recovered_warning(aside.recover("running", has_failed=True)))
+        if recovered := self.bring_back(command, aside, before):
+            self.report(recovered_warning(recovered))
+
+    def bring_back(
+        self, command: Command, aside: SetAside | None, before: Observed
+    ) -> Recovered | None:
+        """Bring back what was set aside, as for a command that failed; return what was done."""
+
+        recovered = aside.recover("running", has_failed=True) if aside else None
         self._remember_leftovers(command, aside, before)
+        return recovered
 
     def interrupted(self, aside: SetAside | None) -> None:
         """Bring back what was set aside, unless the result of the run was recorded already.

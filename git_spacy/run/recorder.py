@@ -21,9 +21,9 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.history import run_history
 from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_history import BaseCommit
-from git_spacy.history.run_record import How, RecordedFile, RunRecord, format_time
+from git_spacy.history.run_record import Attempt, How, RecordedFile, RunRecord, format_time
 from git_spacy.project.matrix import variant_variables
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Command, Project, Timeout
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.executor import Execution
 from git_spacy.run.interpreter import Interpreter, installed_version, python_version
@@ -42,6 +42,11 @@ class PendingRecord(NamedTuple):
     started: float
     clock_started: float
     links: Path | None = None
+
+    def started_again(self) -> PendingRecord:
+        """Return the start of another attempt of the run."""
+
+        return self._replace(started=time.time(), clock_started=time.monotonic())
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables that tell a script about its record."""
@@ -107,11 +112,13 @@ class Recorder:
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "", tree: Path | None = None,
-        execution: Execution | None = None,
+        execution: Execution | None = None, timeout: Timeout | None = None,
+        attempts: Sequence[Attempt] = (),
     ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
         `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it.
-        `execution` has its times if it ran on a cluster. Return the record, or None if that failed.
+        `execution` has its times if it ran on a cluster, and `timeout` is the limit at which it was
+        ended. `attempts` failed before. Return the record, or None if that failed.
         """
 
         if pending.base is None:
@@ -141,6 +148,8 @@ class Recorder:
                 metrics=dict(self._metrics(command, outs, tree or self._root)),
                 links=take_links(pending.links),
                 isolated=tree is not None,
+                timeout=timeout.seconds if timeout else 0.0,
+                attempts=tuple(attempts),
             )
             run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:

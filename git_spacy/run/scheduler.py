@@ -32,9 +32,11 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
 from git_spacy.run import refusals
+from git_spacy.run.attempts import failed_attempt, may_be_repeated
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandRepeated,
     CommandRestored,
     CommandSkipped,
     CommandStarted,
@@ -59,6 +61,7 @@ from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
+    from git_spacy.history.run_record import Attempt
     from git_spacy.run.logs import RunLogs
     from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
     from git_spacy.run.recorder import PendingRecord, Recorder
@@ -106,13 +109,15 @@ class RunContext(NamedTuple):
 
 class _RunningCommand(NamedTuple):
     """A command that is running: its index in the plan, the state of its files before it started,
-    its start time by the monotonic clock, and its earlier outputs."""
+    its start time by the monotonic clock, its earlier outputs, its job, and its failed attempts."""
 
     number: int
     before: Observed
     pending_record: PendingRecord | None
     started: float
     aside: SetAside | None = None
+    job: Job | None = None
+    attempts: tuple[Attempt, ...] = ()
 
 
 def run(plan: RunPlan, context: RunContext) -> RunOutcome:
@@ -223,9 +228,12 @@ class _Scheduler:
             command = result.command
             running = self._running[command.name]
             try:
+                if self._start_again(result, running):
+                    continue
                 self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
                 if not self._is_isolated(command):
+                    running = self._running[command.name]
                     self._previous_outputs.failed(command, running.aside, running.before)
                 self._fail(command, error)
             else:
@@ -242,6 +250,12 @@ class _Scheduler:
             self.not_started,
         )
 
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether no command may start any more."""
+
+        return bool(self._failed) and not self._context.keep_going
+
     def give_outputs_back(self) -> None:
         """Bring back the earlier outputs of the commands that were running when this run ended."""
 
@@ -251,8 +265,7 @@ class _Scheduler:
     def _start_ready(self) -> None:
         # in the order of the plan: commands that depend on a skipped one come after it
         for number in tuple(self._waiting):
-            is_stopped = self._failed and not self._context.keep_going
-            if is_stopped or len(self._running) >= self._context.jobs:
+            if self._is_stopped or len(self._running) >= self._context.jobs:
                 return
             if self._unfinished[number]:
                 continue
@@ -306,14 +319,20 @@ class _Scheduler:
         if pending:
             environ = {**environ, **pending.environment()}
         steps = build_steps(command, context.python, context.project.environment, context.environ)
-        job = Job(command, steps, context.root, environ, context.python.path)
-        outputs = self._previous_outputs.choose(command, before)
+        timeout = context.project.resources_for(command).timeout
+        job = Job(command, steps, context.root, environ, context.python.path, timeout=timeout)
+        self._start_job(_RunningCommand(number, before, pending, 0.0, job=job), job)
+
+    def _start_job(self, running: _RunningCommand, job: Job) -> None:
+        """Set the earlier outputs of a command aside, and start its script."""
+
+        command = job.command
+        outputs = self._previous_outputs.choose(command, running.before)
         with interrupts.deferred():
             aside = self._previous_outputs.set_aside(command, outputs)
-            running = _RunningCommand(number, before, pending, time.monotonic(), aside)
-            self._running[command.name] = running
+            self._running[command.name] = running._replace(started=time.monotonic(), aside=aside)
         self._previous_outputs.prepare(command)
-        context.executor.start(job)
+        self._context.executor.start(job)
 
     def _report_start(self, command: Command, verdict: Verdict) -> None:
         """Report that a command starts, and what could keep it from succeeding."""
@@ -355,6 +374,39 @@ class _Scheduler:
         self._running[command.name] = _RunningCommand(number, before, pending, time.monotonic())
         context.executor.start(job)
 
+    def _start_again(self, result: JobResult, running: _RunningCommand) -> bool:
+        """Start a failed command again, as if it started for the first time, if it may be repeated
+        once more; return whether it was."""
+
+        command, context = result.command, self._context
+        retries = context.project.resources_for(command).retries or 0
+        attempts = (*running.attempts, failed_attempt(result, _seconds(result, running)))
+        if len(attempts) > retries or not may_be_repeated(result) or self._is_stopped:
+            return False
+        error = result.failure or script_failure(command, result)
+        context.report(CommandRepeated(command.name, error, len(attempts) + 1, retries + 1))
+        pending = running.pending_record and running.pending_record.started_again()
+        running = running._replace(pending_record=pending, attempts=attempts, aside=None)
+        if self._is_isolated(command):
+            assert context.variants
+            context.variants.remove_outputs(command, context)
+            _, before = judge(command, context)
+            job = context.variants.job(command, before, context, pending)
+            running = running._replace(before=before, started=time.monotonic())
+            self._running[command.name] = running
+            context.executor.start(job)
+            return True
+        with interrupts.deferred():
+            earlier = self._running[command.name]
+            self._previous_outputs.bring_back(command, earlier.aside, earlier.before)
+            self._running[command.name] = running
+        _, before = judge(command, context)
+        assert running.job
+        environ = {**running.job.environ, **(pending.environment() if pending else {})}
+        job = running.job._replace(environ=environ)
+        self._start_job(running._replace(before={**running.before, **before}), job)
+        return True
+
     def _finish(self, result: JobResult, running: _RunningCommand) -> None:
         """Record the result of a job. Raises its failure, or CheckFailed for a missing output."""
 
@@ -363,7 +415,7 @@ class _Scheduler:
             raise result.failure
         if context.variants and command.name in context.variants:
             record = context.variants.finish(
-                result, running.before, context, running.pending_record
+                result, running.before, context, running.pending_record, running.attempts
             )
             if record and context.logs:
                 context.logs.recorded(command, record)
@@ -446,7 +498,8 @@ def _write_record(
     if context.recorder and running.pending_record:
         record = context.recorder.end(
             running.pending_record, result.command, deps, outs,
-            exit=code, execution=result.execution,
+            exit=code, execution=result.execution, timeout=result.timeout,
+            attempts=running.attempts,
         )  # fmt: skip
         if record and context.logs:
             context.logs.recorded(result.command, record)

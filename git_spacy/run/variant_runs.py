@@ -7,14 +7,14 @@ dependencies, and its outputs can be restored, it is up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, local_failure, warning
 from git_spacy.history import run_history
-from git_spacy.history.run_record import RunRecord
+from git_spacy.history.run_record import Attempt, RunRecord
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
 from git_spacy.run.events import RunReporter
@@ -230,13 +230,19 @@ class VariantRuns:
             **(pending.environment() if pending else {}),
         }
         steps = build_steps(command, context.python, context.project.environment, context.environ)
-        return Job(command, steps, tree.root, environ, context.python.path, context.root)
+        timeout = context.project.resources_for(command).timeout
+        return Job(command, steps, tree.root, environ, context.python.path, context.root, timeout)
+
+    def remove_outputs(self, command: Command, context: RunContext) -> None:
+        """Remove what a failed attempt of a variant wrote, so that it can start again."""
+
+        self._tree(command, context).remove_outputs(command)
 
     def finish(
         self, result: JobResult, before: Observed, context: RunContext,
-        pending: PendingRecord | None,
+        pending: PendingRecord | None, attempts: Sequence[Attempt] = (),
     ) -> RunRecord | None:  # fmt: skip
-        """Keep and record the result of a variant.
+        """Keep and record the result of a variant, whose `attempts` failed before.
 
         Raises its failure, CheckFailed for a missing output, LocalFailure if it cannot be kept.
         """
@@ -258,6 +264,8 @@ class VariantRuns:
                 exit=code,
                 tree=tree.root,
                 execution=result.execution,
+                timeout=result.timeout,
+                attempts=attempts,
             )
         if result.code:
             raise script_failure(command, result)

@@ -19,7 +19,7 @@ from pathlib import Path
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, Refused
 from git_spacy.file_copy import copy_content
-from git_spacy.files import make_directory, staging
+from git_spacy.files import make_directory, remove_tree, resolve_beneath, staging
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.real_paths import leads_outside
@@ -81,6 +81,14 @@ class VariantTree:
         folders += [name for name in parents if name and (self._root / name).is_dir()]
         for name in folders:
             make_directory(self.root, name)
+
+    def remove_outputs(self, command: Command) -> None:
+        """Remove what an attempt of `command` wrote; the project's own files are copied again."""
+
+        for path in command.produced:
+            folder, name = os.path.split(path.normal)
+            remove_tree(resolve_beneath(self.root, folder) / name)
+        self._is_filled = False
 
     def copy_dependency(self, path: ProjectPath) -> None:
         """Copy a dependency from the project, unless the copy has it and no script changed it."""

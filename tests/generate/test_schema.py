@@ -345,6 +345,10 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "texts": st.dictionaries(st.sampled_from(["A", "B"]), GOOD_TEXT),
     "amount": AMOUNT,
     "bytes": st.sampled_from([0, 8_000_000_000, 1.0, "${vars.number}"]),
+    "duration": st.sampled_from(
+        [90, 0.5, "90s", " 1h 30m ", "1.5d", "${vars.number}h", "${vars.number}"]
+    ),
+    "count": st.sampled_from([0, 100, 2.0, "${vars.number}"]),
     "amounts": st.dictionaries(st.sampled_from(["A", "B"]), AMOUNT),
 }
 
@@ -446,8 +450,25 @@ WRONG: dict[str, list[Any]] = {
     "texts": [None, "x", 1, [], {"a": None}, {"a": ""}, {"a": 1}, {"a": []}],
     "workflows": [None, "x", 1, [], {"a": None}, {"a": "x"}, {"a": {}}, {"a": [1]}, {"a": [""]}],
     "table": [None, "", "x", 1, [], {}],
-    "amount": [None, "", "x", "1", True, -1, 1.5, [], [1], {}],
+    "amount": [None, "", "x", "1", True, -1, 1.5, 0.00001, [], [1], {}],
     "bytes": [None, "", "8 GB", False, -1, 0.5, [], {}],
+    "duration": [
+        None,
+        "",
+        "h",
+        "90",
+        "1:30",
+        "-1h",
+        "2 weeks",
+        "1h x",
+        True,
+        0,
+        -1,
+        [],
+        {},
+        ["1h"],
+    ],
+    "count": [None, "", "2", True, -1, 0.5, 101, [], {}],
     "amounts": [None, "", 1, [], ["a"], {"a": None}, {"a": "1"}, {"a": -1}, {"memory": 1}, {"": 1}],
     "names": [None, "x", 1, {}, {"x0": 1}, [1], [""], [None]],
     "named": [None, "x", 1, [], {"x0": None}, {"x0": 1}, {"x0": []}, {"x0": {"cpus": 1}}],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_spacy.history import run_record
-from git_spacy.history.run_record import RecordedFile, RunChange, RunRecord
+from git_spacy.history.run_record import Attempt, RecordedFile, RunChange, RunRecord
 
 RUN = RunRecord(
     time="2026-11-24T01:55:41.123Z",
@@ -55,6 +55,10 @@ runs = st.builds(
     metrics=st.dictionaries(texts, st.dictionaries(texts, numbers, max_size=3), max_size=2),
     links=st.dictionaries(lines, lines, max_size=2),
     queued=st.floats(0, 1e9), node=lines, resources=st.dictionaries(lines, numbers, max_size=2),
+    timeout=st.floats(0, 1e9),
+    attempts=st.lists(
+        st.builds(Attempt, st.integers(0, 255), st.floats(0, 1e9), st.floats(0, 1e9)), max_size=2
+    ).map(tuple),
 )  # fmt: skip
 
 

@@ -50,6 +50,8 @@ def test_each_tool_skips_what_the_other_has_run(
     tmp_path: Path, spacy: Spacy, weasel: Weasel
 ) -> None:
     ours = two_steps(tmp_path / "ours")
+    with (ours / "project.yml").open("a") as stream:  # weasel ignores this section
+        stream.write("resources: {train: {timeout: 2h, retries: 2, num_gpus: 0}}\n")
     assert spacy("run", "all", cwd=ours).code == 0
     before = (ours / "project.lock").read_bytes()
     assert skipped(weasel("run", "all", cwd=ours)) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
-from git_spacy.project.model import Command, Project, Resources
+from git_spacy.project.model import Command, Project, Resources, Timeout
 
 COMMANDS = b"vars: {n: 4}\ncommands: [{name: train}, {name: prepare}]\n"
 
@@ -51,6 +51,19 @@ def test_a_variant_has_the_resources_of_its_command_and_other_commands_have_none
         ("train: {num_cpus: true}", "3:31", "num_cpus must be a number", "write e.g. 1"),
         ("train: {num_cpus: .inf}", "3:31", "num_cpus must be a number", "write e.g. 1"),
         ("train: {num_gpus: 1.5}", "3:31", "must be a whole number", "write 1 or 2"),
+        ("train: {num_gpus: 0.00005}", "3:31", "0 or at least 0.0001", "write 0.0001"),
+        ("train: {timeout: soon}", "3:30", "timeout must be a number of seconds", "30m or 1h30m"),
+        ("train: {timeout: 1:30}", "3:30", "timeout must be a number of seconds", "30m or 1h30m"),
+        ("train: {timeout: 2 weeks}", "3:30", "timeout must be", "30m or 1h30m"),
+        ("train: {timeout: 0}", "3:30", "timeout must be greater than 0", "remove the line"),
+        ("train: {timeout: 0h0m}", "3:30", "timeout must be greater than 0", "remove the line"),
+        ("train: {timeout: true}", "3:30", "timeout must be", "30m or 1h30m"),
+        ("train: {timeout: .inf}", "3:30", "timeout must be", "30m or 1h30m"),
+        ("train: {retries: -1}", "3:30", "a whole number from 0 to 100", "write e.g. 2"),
+        ("train: {retries: 1.5}", "3:30", "a whole number from 0 to 100", "write e.g. 2"),
+        ("train: {retries: 101}", "3:30", "a whole number from 0 to 100", "write e.g. 2"),
+        ("train: {retries: true}", "3:30", "a whole number from 0 to 100", "write e.g. 2"),
+        ("train: {tmeout: 1h}", "3:21", "unknown key 'tmeout'", "did you mean 'timeout'?"),
         ("train: {memory: 8 GB}", "3:29", "memory must be a number of bytes", "8_000_000_000"),
         ("train: {accelerator_type: 1}", "3:39", "accelerator_type must be a string", "quotes"),
         ("train: {resources: {GPU: 1}}", "3:33", "'GPU' is a built-in resource", "num_gpus"),
@@ -79,7 +92,7 @@ OWNER = "resources of 'train'"
         ("train: 4", "resources of 'train' must be a mapping, not the number 4",
          "write e.g. 'num_cpus: 4' below it, indented"),
         ("train: {zzz: 1}", f"unknown key 'zzz' in {OWNER}",
-         "valid keys: num_cpus, num_gpus, memory, accelerator_type, resources"),
+         "valid keys: num_cpus, num_gpus, memory, accelerator_type, resources, timeout, retries"),
         ("train: {num_cpus: -1}", f"{OWNER}: num_cpus must not be negative",
          "write 0 or a positive number"),
         ("train: {num_cpus: x}", f"{OWNER}: num_cpus must be a number", "write e.g. 1 or 0.5"),
@@ -117,3 +130,30 @@ def test_amounts_may_be_zero_fractions_or_whole_numbers() -> None:
         0, 1, 8_000_000_000, None, (("a", 0.25), ("b", 2.0))
     )
     assert resources_of_train("resources: {train: {memory: 0}}") == Resources(memory=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "shown"),
+    [
+        ("90", 90, "90 s"), ("0.5", 0.5, "0.5 s"), ("90s", 90, "90s"), ("30m", 1800, "30m"),
+        ("2h", 7200, "2h"), ("1.5d", 129600, "1.5d"), ("1h30m", 5400, "1h30m"),
+        ("' 1 h 30 m '", 5400, "1 h 30 m"), ("'${vars.n}h'", 14400, "4h"), ("'${vars.n}'", 4, "4 s"),
+    ],
+)  # fmt: skip
+def test_a_timeout_is_seconds_or_has_units(text: str, seconds: float, shown: str) -> None:
+    assert resources_of_train(f"resources: {{train: {{timeout: {text}}}}}").timeout == Timeout(
+        seconds, shown, 3, 30
+    )
+
+
+def test_a_number_without_bounds_is_a_problem_of_the_project_file() -> None:
+    for key in ("timeout", "num_gpus", "retries"):
+        with pytest.raises(InvalidInput):
+            load(f"resources: {{train: {{{key}: {'9' * 400}}}}}")
+
+
+def test_limits_are_not_keys_of_a_command_which_weasel_would_refuse() -> None:
+
+    with pytest.raises(InvalidInput, match="unknown key 'timeout' in command 'x'"):
+        loader.parse(b"commands: [{name: x, timeout: 2h}]")
+    assert resources_of_train("resources: {train: {retries: 2}}").retries == 2
