@@ -130,6 +130,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     """
 
     refusals.require_values(plan.commands)
+    if context.cache is None and context.variants is None:  # these may replace files by links
+        context.stats.assume_no_changes()
     environ = process_environment(context.python, context.environ)
     check_scripts(
         plan.commands,
@@ -142,6 +144,8 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
 
         return dry_run(plan.commands, context)
     for directory in context.project.directories:
+        if not (context.root / directory.normal).is_dir():
+            context.stats.expect_changes()
         make_directory(context.root, directory.normal)
     scheduler = _Scheduler(plan, context)
     with interrupts.deferred():
@@ -304,6 +308,7 @@ class _Scheduler:
             self._skipped.append(command.name)
             self._mark_done(number)
             return
+        context.stats.expect_changes()
         if enclosing := self._graph.enclosing(command):
             before = {**context.stats.fingerprints(path for _, path in enclosing), **before}
         if context.cache and verdict.state != "always_runs" and not is_forced:

@@ -13,7 +13,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import GeneratorType
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from git_spacy.files import folder_beneath, open_directory, open_each
 from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
+_NAME = itemgetter(0)
 _STAT_FIELDS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _KIND = 12  # the bits of a mode below those that say what kind of file it is
 _MARSHAL = 2  # the latest format whose bytes depend on nothing but the values
@@ -108,11 +109,12 @@ def stat_summary(
     hasher = hashlib.md5(usedforsecurity=False)
     count = size = newest = 0
     for prefix, _, rows, _ in batches:
-        _, _, sizes, mtimes, ctimes, _ = zip(*rows, strict=True)
+        columns = tuple(zip(*rows, strict=True))
+        _, _, sizes, mtimes, ctimes, _ = columns
         count += len(rows)
         size += sum(sizes)
-        newest = max(newest, *mtimes, *ctimes)
-        hasher.update(marshal.dumps((prefix, rows), _MARSHAL))
+        newest = max(newest, max(mtimes), max(ctimes))
+        hasher.update(marshal.dumps((prefix, columns), _MARSHAL))
     is_folder = isinstance(batches, GeneratorType)
     return StatSummary(hasher.hexdigest(), count, size, newest, is_folder)
 
@@ -162,7 +164,7 @@ def _walk(
                 for entry in scanned
                 if selection is None or selection.select(prefix + entry.name)
             ]
-        rows.sort()
+        rows.sort(key=_NAME)
         folder = os.path.join(path, "")
         links: dict[str, str] = {}
         files: list[tuple[Any, ...]] = []

@@ -103,6 +103,7 @@ class StatCache:
         # changes of this process, by part and key: other processes may write the file, too
         self._changed: set[tuple[str, str]] = set()
         self.bytes_hashed = 0
+        self._observed: dict[str, Fingerprint | None] | None = None
         document = stat_cache_file.read(file)
         self._paths = {
             path: _Cached(value[0], value[1], Fingerprint(*value[2]))
@@ -141,6 +142,29 @@ class StatCache:
         """
 
         wanted = dict.fromkeys(path.normal for path in paths)
+        if self._observed is None:
+            return self._observe(wanted, algorithm)
+        keys = {path: _key(path, algorithm) for path in wanted}
+        unread = [path for path in wanted if keys[path] not in self._observed]
+        if unread:
+            for path, fingerprint in self._observe(unread, algorithm).items():
+                self._observed[keys[path]] = fingerprint
+        return {path: self._observed[key] for path, key in keys.items()}
+
+    def assume_no_changes(self) -> None:
+        """Look at each path only once, until `expect_changes` is called.
+
+        For a time in which this process changes no file that may have a fingerprint.
+        """
+
+        self._observed = {}
+
+    def expect_changes(self) -> None:
+        """Look at a path whenever its fingerprint is asked for, as is usual."""
+
+        self._observed = None
+
+    def _observe(self, wanted: Iterable[str], algorithm: str) -> dict[str, Fingerprint | None]:
         now = time.time_ns()
         summaries = {path: self._summary(path) for path in wanted}
         self._find_uncounted(summaries, algorithm)
