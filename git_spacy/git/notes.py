@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from itertools import chain, islice, repeat
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +42,6 @@ _MAX_ENTRY_BYTES = 4096  # bytes of a line of ls-tree
 _MAX_LS_TREE_MEMORY = 256 << 20  # bytes that ls-tree may allocate: even one tree can be huge
 _MAX_RECOVERY_CANDIDATES = 6  # earlier versions of the notes to consider
 _CHECKED_FILE = "notes-sound"  # holds the last version that had not too many entries
-_FIRST_BATCH, _BATCH = 64, 4096  # commits of the log whose notes are read together
 
 
 class AnnotatedCommit(NamedTuple):
@@ -487,38 +486,26 @@ def _try_append(repository: Repository, old: str, changes: bytes, committer: byt
     return ""
 
 
-def log(
-    repository: Repository, revisions: Sequence[str], *, limit: int | None = None,
-    reader: NotesReader | None = None,
-) -> Iterator[AnnotatedCommit]:  # fmt: skip
-    """Yield the commits that `revisions` (default: HEAD) reach, newest first, with their notes.
-
-    Starts a few processes in all, and streams their output. `git log --notes` would read each note
-    whole, however large. Raises InvalidInput for an unknown revision.
-    """
-
-    reader = reader or NotesReader(repository)
-    stream = list_commits(repository, resolve_revisions(repository, revisions), limit)
-    for size in chain((_FIRST_BATCH,), repeat(_BATCH)):
-        batch = list(islice(stream, size))
-        if not batch:
-            return
-        notes = reader.lines([commit.commit for commit in batch])
-        for commit, (_, lines) in zip(batch, notes, strict=True):
-            yield commit._replace(lines=lines)
-
-
 def list_commits(
     repository: Repository, names: Sequence[str], limit: int | None = None
 ) -> Iterator[AnnotatedCommit]:
     """Yield the commits that `names` (ids and `^ids`) reach, newest first, without their notes."""
 
+    with open_log(repository, names, limit) as listed:
+        yield from listed
+
+
+@contextmanager
+def open_log(
+    repository: Repository, names: Sequence[str], limit: int | None = None
+) -> Iterator[Iterator[AnnotatedCommit]]:
+    """Start git, which lists commits as `list_commits` does, while the caller prepares."""
+
     options = ["log", "-z", f"--format={_FIELDS}", "--no-show-signature", "--no-notes"]
     options += ["--no-color"]
     options += [f"--max-count={limit}"] if limit is not None else []
     with repository.stream_git((*options, *names, "--")) as stream:
-        for records in objects.split_records(stream):
-            yield from map(_parse_commit, records)
+        yield map(_parse_commit, chain.from_iterable(objects.split_records(stream)))
 
 
 def resolve_revisions(repository: Repository, revisions: Sequence[str]) -> list[str]:

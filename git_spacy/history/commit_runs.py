@@ -285,6 +285,7 @@ class _History:
         self._folder = folder
         self._revisions = revisions
         objects = ObjectReader(repository)
+        objects.start()  # it gets ready while the index is read
         self._finder = RunFinder(repository, warn, objects)
         projects: Sequence[str] = self._finder.index.projects
         if folder is None:
@@ -459,26 +460,18 @@ def read_history(
     ExternalError.
     """
 
-    names = notes.resolve_revisions(repository, revisions) if revisions else []
-    stream = notes.list_commits(repository, names) if names else _list_from_head(repository)
-    first = list(islice(stream, 1))
-    # without revisions, the first commit is HEAD
-    history = _History(repository, project, names or [first[0].commit], warn)
-    stream = chain(first, stream)
-    for size in chain(_FIRST_BATCHES, repeat(_BATCH)):
-        batch = list(islice(stream, size))
-        if not batch:
-            return
-        yield from history.read(batch, experiments=experiments, whole=False)
-
-
-def _list_from_head(repository: Repository) -> Iterator[AnnotatedCommit]:
-    """Yield the commits that HEAD reaches, HEAD first. Raises InvalidInput if there are none."""
-
+    names = notes.resolve_revisions(repository, revisions) if revisions else ["HEAD"]
     try:
-        yield from notes.list_commits(repository, ["HEAD"])
+        with notes.open_log(repository, names) as listed:
+            history = _History(repository, project, names, warn)
+            for size in chain(_FIRST_BATCHES, repeat(_BATCH)):
+                batch = list(islice(listed, size))
+                if not batch:
+                    break
+                yield from history.read(batch, experiments=experiments, whole=False)
     except ExternalError:
-        notes.resolve_revisions(repository, ())
+        if not revisions:
+            notes.resolve_revisions(repository, ())  # reports that there are no commits yet
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,26 @@ def test_the_pager_gets_utf_8_and_is_told_so_in_every_locale(tmp_path: Path, spa
     assert "an arrow → here" in shown
     chosen = {**os.environ, "GIT_PAGER": pager, "LESSCHARSET": "latin1"}
     assert "charset latin1" in on_terminal(root, "log", **chosen)
+
+
+@pytest.mark.parametrize("width", [1, 5, 12, 80])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "a",
+        "a  b",
+        " a",
+        "a ",
+        "a\tb",
+        "a\n\nb",
+        "a\u00a0b",
+        "a\u2003b",
+        "well-known x",
+        "ö" * 12,
+        "e\u0301 x",
+    ],
+)
+def test_short_texts_are_wrapped_as_by_textwrap(text: str, width: int) -> None:
+    assert output._wrap(text, width) == textwrap.wrap(text, width, break_on_hyphens=False)

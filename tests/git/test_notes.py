@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def all_lines(folder: Path, revision: str = "HEAD") -> tuple[str, ...]:
     return dict(notes.NotesReader(discover(folder)).lines([id]))[id]
 
 
+def log(
+    repository: Repository, revisions: Sequence[str], *, limit: int | None = None,
+    reader: notes.NotesReader | None = None,
+) -> list[notes.AnnotatedCommit]:  # fmt: skip
+    """Return the commits that the revisions reach, newest first, with their notes."""
+
+    names = notes.resolve_revisions(repository, revisions)
+    listed = list(notes.list_commits(repository, names, limit))
+    reader = reader or notes.NotesReader(repository)
+    lines = reader.lines([annotated.commit for annotated in listed])
+    return [
+        annotated._replace(lines=text) for annotated, (_, text) in zip(listed, lines, strict=True)
+    ]
+
+
 def test_new_lines_are_appended_to_existing_ones(tmp_path: Path) -> None:
     root = repository(tmp_path / "r")
     head = git(root, "rev-parse", "HEAD")
@@ -60,7 +76,7 @@ def test_new_lines_are_appended_to_existing_ones(tmp_path: Path) -> None:
     assert note_text(root) == ["annotated", "two", "three"]
     assert git(root, "notes", "--ref=spacy", "list").split()[1] == head
     assert git(root, "status", "--short") == ""
-    (found,) = notes.log(discover(root), [])
+    (found,) = log(discover(root), [])
     assert (found.commit, found.lines, found.subject) == (
         head,
         ("annotated", "two", "three"),
@@ -91,7 +107,7 @@ def test_notes_on_a_thousand_commits_have_a_fan_out_that_git_reads(tmp_path: Pat
     assert note_text(root, "main~6") == ["993"]
     assert git(root, "rev-parse", "refs/notes/spacy^") == tip
     assert len(git(root, "notes", "--ref=spacy", "list").split("\n")) == 999
-    found = list(notes.log(discover(root), ["main"]))
+    found = list(log(discover(root), ["main"]))
     assert [annotated.lines for annotated in found[4:7]] == [
         ("995",),
         ("994", "a line more"),
@@ -113,7 +129,7 @@ def test_log_starts_four_processes_for_any_number_of_commits(
         return real(words, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(subprocess, "Popen", counted)
-    assert [annotated.lines for annotated in notes.log(discover(root), [])] == [
+    assert [annotated.lines for annotated in log(discover(root), [])] == [
         ("4",),
         ("3",),
         ("2",),
@@ -195,7 +211,7 @@ def test_append_works_in_a_linked_worktree_and_a_bare_repository(
     git(tmp_path, "clone", "-q", "--bare", "r", "bare.git")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "bare.git"))
     notes.append(discover(tmp_path / "bare.git"), head, ["bare"])
-    (found,) = notes.log(discover(tmp_path / "bare.git"), [])
+    (found,) = log(discover(tmp_path / "bare.git"), [])
     assert found.lines == ("bare",)
 
 
@@ -272,7 +288,7 @@ def test_unknown_revision_is_reported_and_never_read_as_an_option(
 ) -> None:
     root = repository(tmp_path / "r")
     with pytest.raises(InvalidInput, match="unknown revision"):
-        list(notes.log(discover(root), [revision]))
+        list(log(discover(root), [revision]))
     assert sorted(path.name for path in root.iterdir()) == [".git", "README.md"]
 
 
@@ -280,20 +296,18 @@ def test_log_accepts_ranges_and_several_revisions(tmp_path: Path) -> None:
     root = repository(tmp_path / "r")
     for number in range(3):
         commit(root, {"a": str(number)}, f"{number}")
-    assert [annotated.subject for annotated in notes.log(discover(root), ["HEAD~2..HEAD"])] == [
+    assert [annotated.subject for annotated in log(discover(root), ["HEAD~2..HEAD"])] == [
         "2",
         "1",
     ]
-    assert [
-        annotated.subject for annotated in notes.log(discover(root), ["HEAD~1", "^HEAD~2"])
-    ] == ["1"]
-    assert [annotated.subject for annotated in notes.log(discover(root), [], limit=1)] == ["2"]
+    assert [annotated.subject for annotated in log(discover(root), ["HEAD~1", "^HEAD~2"])] == ["1"]
+    assert [annotated.subject for annotated in log(discover(root), [], limit=1)] == ["2"]
 
 
 def test_log_before_the_first_commit_is_an_error(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "r")
     with pytest.raises(InvalidInput, match="no commits yet"):
-        list(notes.log(discover(tmp_path / "r"), []))
+        list(log(discover(tmp_path / "r"), []))
 
 
 def test_entries_that_are_not_notes_are_skipped(tmp_path: Path) -> None:
@@ -353,7 +367,7 @@ def test_total_read_limit_is_reported_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(notes, "MAX_READ_BYTES", 150)
     warnings: list[Diagnostic] = []
     reader = notes.NotesReader(discover(root), warnings.append)
-    found = list(notes.log(discover(root), [], reader=reader))
+    found = list(log(discover(root), [], reader=reader))
     assert [len(annotated.lines) for annotated in found] == [1, 1, 0, 0, 0]
     assert list(map(str, warnings)) == [
         "warning: too many run records to read at once, some are left out\n"
