@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "file_locks": {"errors", "files", "sharing"},
     "abandoned": set(),
     "file_copy": set(),
+    "background_hash": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
     "project": {"errors", "files", "containment", "real_paths"},
@@ -86,6 +87,7 @@ MAY_IMPORT = {
         "state",
     },
     "assets": {
+        "background_hash",
         "errors",
         "files",
         "git",
@@ -96,6 +98,7 @@ MAY_IMPORT = {
         "threads",
     },
     "storage": {
+        "background_hash",
         "errors",
         "file_copy",
         "file_locks",
