@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "abandoned": set(),
     "light_hashes": set(),
     "file_copy": set(),
+    "background_hash": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
     "project": {"errors", "files", "containment", "real_paths", "sharing"},
@@ -89,6 +90,7 @@ MAY_IMPORT = {
         "state",
     },
     "assets": {
+        "background_hash",
         "errors",
         "files",
         "git",
@@ -99,6 +101,7 @@ MAY_IMPORT = {
         "threads",
     },
     "storage": {
+        "background_hash",
         "errors",
         "file_copy",
         "file_locks",

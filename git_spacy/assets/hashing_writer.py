@@ -6,19 +6,16 @@ one part and the disk writes another while the next one arrives.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Collection, Sequence
 from contextlib import suppress
-from threading import Thread
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from git_spacy.background_hash import BackgroundHash
 from git_spacy.errors import ExternalError
 from git_spacy.project.model import Checksum
 
 HEAD = 1024
 _CHECK_INTERVAL = 8 << 20  # bytes between two checks of the free disk space
-_BATCH = 2 << 20  # bytes that a thread hashes
 _MARGIN = 64 << 20
 
 
@@ -28,7 +25,7 @@ class HashingWriter:
     def __init__(self, stream: BinaryIO, checksum: Checksum | None, cap: int | None = None) -> None:
         self._stream = stream
         self._cap = cap
-        self._digests = _Digests({"md5", checksum.algorithm if checksum else "md5"})
+        self._digests = BackgroundHash({"md5", checksum.algorithm if checksum else "md5"})
         self._next_check = 0
         self._on_its_way = 0
         self.size = 0
@@ -80,63 +77,6 @@ class HashingWriter:
 
     def matches(self, checksum: Checksum) -> bool:
         return self.digest(checksum.algorithm) == checksum.digest
-
-
-class _Digests:
-    """The digests of a stream by these algorithms.
-
-    Each batch of a long stream is hashed in a thread for each algorithm, which hashlib runs beside
-    the interpreter. At most two batches are in memory. A thread ends with its batch, so that none
-    is left behind when a download is given up.
-    """
-
-    def __init__(self, algorithms: Collection[str]) -> None:
-        self._hashers = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
-        self._batch: list[bytes] = []
-        self._size = 0
-        self._threads: list[Thread] = []
-        self._errors: list[BaseException] = []
-
-    def update(self, chunk: bytes) -> None:
-        self._batch.append(chunk)
-        self._size += len(chunk)
-        if self._size < _BATCH:
-            return
-        self._wait()
-        batch, self._batch, self._size = self._batch, [], 0
-        for hasher in self._hashers.values():
-            thread = Thread(target=self._hash, args=(hasher, batch), daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the limit of the system
-                self._hash(hasher, batch)
-            else:
-                self._threads.append(thread)
-
-    def hexdigest(self, algorithm: str) -> str:
-        self._wait()
-        batch, self._batch, self._size = self._batch, [], 0
-        for hasher in self._hashers.values():
-            self._hash(hasher, batch)
-        self._wait()
-        digest: str = self._hashers[algorithm].hexdigest()
-        return digest
-
-    def _hash(self, hasher: Any, batch: Sequence[bytes]) -> None:
-        try:
-            for chunk in batch:
-                hasher.update(chunk)
-        except BaseException as error:
-            self._errors.append(error)
-
-    def _wait(self) -> None:
-        """Wait for the threads. Raises what one of them raised."""
-
-        while self._threads:
-            self._threads[-1].join()
-            self._threads.pop()
-        if self._errors:
-            raise self._errors[0]
 
 
 def _too_large(message: str) -> ExternalError:

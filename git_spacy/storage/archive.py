@@ -8,7 +8,6 @@ the content has been verified.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import posixpath
 import shutil
@@ -20,11 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from git_spacy.background_hash import BackgroundHash
 from git_spacy.errors import ExternalError, LocalFailure, Refused
 from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
+from git_spacy.storage.gzip_writer import GzipWriter
 from git_spacy.storage.output_layout import folders_and_links
 
 _CHUNK = 1 << 20
@@ -45,11 +46,13 @@ def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Pr
     """
 
     facts = files_below(root, path.normal) or []
-    hasher = hashlib.md5(usedforsecurity=False)
+    hasher = BackgroundHash(["md5"])
     links: set[str] = set()
     with (
-        gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as zipped,
-        tarfile.open(fileobj=cast(IO[bytes], zipped), mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        GzipWriter(stream, _LEVEL) as zipped,
+        tarfile.TarFile(
+            fileobj=cast(IO[bytes], zipped), mode="w", format=tarfile.PAX_FORMAT, copybufsize=_CHUNK
+        ) as tar,
     ):
         for inner, info in _folders_and_links(root, path):
             tar.addfile(info)

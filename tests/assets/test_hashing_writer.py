@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from git_spacy.assets import hashing_writer
+from git_spacy import background_hash
 from git_spacy.assets.hashing_writer import HashingWriter
 from git_spacy.project.model import Checksum
 from tests.testing.repositories import noise
@@ -57,7 +57,7 @@ class Recording:
 
 def recording(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> Recording:
     made = Recording(error)
-    monkeypatch.setattr(hashing_writer.hashlib, "new", made.new)
+    monkeypatch.setattr(background_hash.hashlib, "new", made.new)
     return made
 
 

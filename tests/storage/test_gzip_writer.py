@@ -1,0 +1,128 @@
+"""Archives that several threads compress."""
+
+from __future__ import annotations
+
+import array
+import gzip
+import io
+import random
+import threading
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_spacy.storage import gzip_writer
+from git_spacy.storage.gzip_writer import GzipWriter
+from tests.testing.repositories import noise
+
+NOISE = noise(4_500_000)
+TEXT = b"".join(b"line %d of a log\n" % number for number in range(200_000))
+WEIGHTS = array.array("f", map(random.Random(0).gauss, [0.0] * 500_000, [0.1] * 500_000)).tobytes()
+
+
+def compressed(data: bytes, size: int = 1 << 20) -> bytes:
+    stream = io.BytesIO()
+    with GzipWriter(stream, 3) as writer:
+        for start in range(0, len(data), size):
+            writer.write(data[start : start + size])
+        assert writer.tell() == len(data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("size", [10_000, 1 << 20, 3_000_000])
+def test_the_content_survives(size: int) -> None:
+    for data in (b"", b"a", NOISE, TEXT, NOISE[:1_600_000] + TEXT + NOISE):
+        found = compressed(data, size)
+        assert gzip.decompress(found) == data
+        inflater = zlib.decompressobj(31)
+        inflater.decompress(found)
+        assert inflater.eof, "a single member, which every program reads"
+        assert not inflater.unused_data
+        assert compressed(data, size) == found
+
+
+@given(st.lists(st.binary(max_size=30)), st.integers(1, 40))
+def test_blocks_of_any_size_survive(parts: list[bytes], block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gzip_writer, "_BLOCK", block)
+        stream = io.BytesIO()
+        with GzipWriter(stream, 3) as writer:
+            for part in parts:
+                writer.write(part)
+    assert gzip.decompress(stream.getvalue()) == b"".join(parts)
+
+
+def test_only_what_becomes_smaller_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[int] = []
+
+    def compressobj(level: int, *arguments: Any) -> Any:
+        levels.append(level)
+        return zlib.compressobj(level, *arguments)
+
+    monkeypatch.setattr(gzip_writer, "zlib", _Zlib(compressobj))
+    assert len(NOISE) < len(compressed(NOISE)) < len(NOISE) * 1.001
+    assert set(levels[:-1]) == {0}, "the last block is too small to try"
+    levels.clear()
+    assert len(compressed(TEXT)) < len(TEXT) / 5
+    assert len(compressed(WEIGHTS)) < len(WEIGHTS) * 0.95
+    assert set(levels) == {3}
+
+
+class _Zlib:
+    """zlib with another `compressobj`."""
+
+    def __init__(self, compressobj: Any) -> None:
+        self.compressobj = compressobj
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(zlib, name)
+
+
+def test_other_threads_compress_and_end_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set()
+    deflate = gzip_writer._deflate
+
+    def watched(block: bytes, level: int) -> bytes:
+        seen.add(threading.current_thread())
+        return deflate(block, level)
+
+    monkeypatch.setattr(gzip_writer, "_deflate", watched)
+    before = threading.enumerate()
+    assert gzip.decompress(compressed(TEXT)) == TEXT
+    assert threading.current_thread() not in seen
+    assert len(seen) == -(-len(TEXT) // (1 << 20))
+    assert threading.enumerate() == before
+
+
+def test_a_system_without_further_threads_compresses_in_the_same_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert gzip.decompress(compressed(TEXT)) == TEXT
+
+
+def test_an_error_in_another_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(gzip_writer, "_deflate", fail)
+    with pytest.raises(MemoryError):
+        compressed(b"a")
+    with pytest.raises(MemoryError):
+        compressed(TEXT)
+
+
+def test_a_file_that_was_given_up_is_incomplete() -> None:
+    stream = io.BytesIO()
+    with suppress(KeyError), GzipWriter(stream, 3) as writer:
+        writer.write(TEXT)
+        raise KeyError
+    with pytest.raises(EOFError):
+        gzip.decompress(stream.getvalue())
