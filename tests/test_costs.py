@@ -24,6 +24,7 @@ SOURCE = Path(git_spacy.__file__).parents[1]
 HEAVY = {"requests", "urllib3", "http", "dulwich", "rich", "fsspec", "ray", "spacy", "asyncio"}
 # command → the most git processes that it may start if all is up to date and committed
 MAX_PROCESSES = {
+    "--version": 0,
     "status": 0,
     "run": 0,
     "run all": 1,
@@ -132,6 +133,8 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     assert {command: modules for command, modules in heavy.items() if modules} == {}
     parsing = {command for command, cost in costs.items() if "yaml" in cost.modules}
     assert parsing.isdisjoint({"status", "check", "check --staged"})
+    with_click = {command for command, cost in costs.items() if "click" in cost.modules}
+    assert with_click.isdisjoint({"status", "check", "check --staged", "--version"})
     too_many = {
         command: cost.processes
         for command, cost in costs.items()
