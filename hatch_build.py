@@ -19,7 +19,7 @@ class ManPages(BuildHookInterface):  # type: ignore[type-arg]
 
         sys.path.insert(0, self.root)
         from git_spacy.cli import manpages
-        from git_spacy.cli.main import group
+        from git_spacy.cli.group import group
 
         self.folder = tempfile.TemporaryDirectory(prefix="git-spacy-man-")
         for name, text in manpages.pages(group).items():

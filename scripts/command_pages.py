@@ -14,7 +14,7 @@ import click
 
 from git_spacy.cli import manpages, overrides
 from git_spacy.cli.command_class import OverridingCommand, declared
-from git_spacy.cli.main import group
+from git_spacy.cli.group import group
 from git_spacy.git import settings
 
 if TYPE_CHECKING:

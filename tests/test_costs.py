@@ -29,6 +29,7 @@ ONLY_IF_A_SCRIPT_RUNS = {
 }  # fmt: skip
 # command → the most git processes that it may start if all is up to date and committed
 MAX_PROCESSES = {
+    "--version": 0,
     "status": 0,
     "run": 0,
     "run all": 1,
@@ -141,6 +142,8 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     assert {command: modules for command, modules in heavy.items() if modules} == {}
     parsing = {command for command, cost in costs.items() if "yaml" in cost.modules}
     assert parsing.isdisjoint({"status", "check", "check --staged"})
+    with_click = {command for command, cost in costs.items() if "click" in cost.modules}
+    assert with_click.isdisjoint({"status", "check", "check --staged", "--version"})
     too_many = {
         command: cost.processes
         for command, cost in costs.items()

@@ -20,7 +20,7 @@ import click
 import pytest
 import yaml
 
-from git_spacy.cli.main import group
+from git_spacy.cli.group import group
 from git_spacy.cli.registry import COMMANDS
 from git_spacy.errors import EXIT_CODES
 from git_spacy.generate import registry

@@ -285,14 +285,15 @@ def test_a_signal_while_python_creates_a_class_is_not_an_internal_error(
 ) -> None:
     """Python 3.11 wraps exceptions raised in `__set_name__` in a RuntimeError."""
 
-    from git_spacy.cli.main import group, main
+    from git_spacy.cli.group import group
+    from git_spacy.cli.main import main
     from git_spacy.errors import Interrupted
 
     def interrupted(*_: object) -> None:
         raise RuntimeError("Error calling __set_name__") from Interrupted(signal.SIGTERM)
 
     monkeypatch.setattr(group, "invoke", interrupted)
-    assert main(["status"]) == 143
+    assert main(["log"]) == 143
     assert capfd.readouterr().err == "error: terminated\n"
 
 

@@ -6,9 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 
-import click
-
-_KEY = "git_spacy.arguments"
+_arguments: tuple[str, ...] = ()  # what the user typed after `git spacy`
 _project = ""  # the folder that paths and commands in diagnostics are relative to
 _overrides = ""  # the overrides of variables that the user typed, which hints repeat
 # Commands that accept overrides, where the hint has none and does not only ask for help.
@@ -54,16 +52,17 @@ def as_seen_here(path: str) -> str:
     return os.path.relpath(in_project(path))
 
 
-def remember(ctx: click.Context, arguments: Sequence[str]) -> None:
-    """Keep the arguments of `git spacy`, in the context of the group."""
+def remember(arguments: Sequence[str]) -> None:
+    """Keep the arguments of `git spacy`."""
 
-    ctx.meta[_KEY] = tuple(arguments)
+    global _arguments
+    _arguments = tuple(arguments)
 
 
-def typed(ctx: click.Context) -> str:
+def typed() -> str:
     """Return the command line of this process, as one would paste it."""
 
-    return shell_line(ctx.meta.get(_KEY, ()))
+    return shell_line(_arguments)
 
 
 def shell_line(arguments: Sequence[str]) -> str:

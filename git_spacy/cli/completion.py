@@ -108,7 +108,7 @@ def _command_names() -> Iterator[Candidate]:
 def _click_command(names: Sequence[str]) -> click.Command | None:
     import click
 
-    from git_spacy.cli.main import group
+    from git_spacy.cli.group import group
 
     command: click.Command | None = group
     for name in names:

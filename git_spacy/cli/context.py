@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
 from git_spacy.cli import command_line, output
 from git_spacy.errors import Busy, GitSpacyError, InvalidInput, as_warning
 from git_spacy.real_paths import SETTING, granted
 
 if TYPE_CHECKING:
+    import click
+
     from git_spacy.git.repository import Repository
     from git_spacy.git.settings import Settings
     from git_spacy.project.loader import LoadedProject
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from git_spacy.state.run_lock import Claim, Registration
     from git_spacy.storage.cache_store import CacheStore
     from git_spacy.storage.run_cache import OutputSource
+
+
+# They report a damaged repository themselves, or need no repository.
+_WITHOUT_WARNING = ("doctor", "clone", "schema", "lock")
 
 
 class HistoryScope(NamedTuple):
@@ -78,7 +82,7 @@ class CommandContext:
 
         context, others = self.split_project_dir(arguments)
         if others:
-            raise click.UsageError(f"'{others[0]}' is not a folder with a project.yml")
+            raise _usage_error(f"'{others[0]}' is not a folder with a project.yml")
         return context
 
     def one_argument(
@@ -88,7 +92,7 @@ class CommandContext:
 
         context, others = self.split_project_dir(arguments, anywhere=True)
         if len(others) > 1:
-            raise click.UsageError(f"expected one {noun}, got {len(others)}")
+            raise _usage_error(f"expected one {noun}, got {len(others)}")
         return context, others[0] if others else None
 
     def _is_project(self, argument: str) -> bool:
@@ -192,7 +196,7 @@ class CommandContext:
 
         from git_spacy.state.run_lock import project_lock
 
-        typed = command_line.typed(click.get_current_context())
+        typed = command_line.typed()
         locked = project_lock(
             self.root, os.environ, claims, command_line=typed, wait=wait, waiting=output.message,
             recover=self._recover,
@@ -303,3 +307,30 @@ class CommandContext:
         except (GitSpacyError, OSError) as error:
             output.diagnostic(as_warning(error, "earlier runs are not recorded yet"))
         return HistoryScope(repository, root, run_history.project_folder(root, repository))
+
+
+def begin(directory: str, command: str | None) -> CommandContext:
+    """Return the context of a command that is started in `directory`.
+
+    Warns of a damaged repository, unless the command does so itself.
+    """
+
+    start = Path(os.path.abspath(directory))
+    command_line.set_project(start)
+    if command not in _WITHOUT_WARNING:
+        _warn_of_damaged_repository(start)
+    return CommandContext(start)
+
+
+def _warn_of_damaged_repository(start: Path) -> None:
+    from git_spacy.git.repository import find_damage
+
+    if damage := find_damage(start):
+        text = f"{damage.message}; working as outside of a repository"
+        output.diagnostic(damage._replace(message=text, severity="warning"))
+
+
+def _usage_error(message: str) -> click.UsageError:
+    import click  # imported here, since some commands run without it
+
+    return click.UsageError(message)

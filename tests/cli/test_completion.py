@@ -99,7 +99,7 @@ def test_every_command_and_its_options_are_completed(root: Path, command: str) -
 
 
 def test_the_table_of_arguments_has_the_commands_and_subcommands_that_exist() -> None:
-    from git_spacy.cli.main import group
+    from git_spacy.cli.group import group
 
     context = click.Context(group)
     commands = {name: group.get_command(context, name) for name in COMMANDS}

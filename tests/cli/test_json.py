@@ -12,7 +12,8 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-from git_spacy.cli.main import group, main
+from git_spacy.cli.group import group
+from git_spacy.cli.main import main
 from tests.testing.projects import Spacy, seeds
 from tests.testing.repositories import commit, git
 

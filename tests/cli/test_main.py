@@ -16,7 +16,7 @@ import pytest
 from git_spacy import __version__, cli
 from git_spacy.cli import output, overrides
 from git_spacy.cli.command_class import declared
-from git_spacy.cli.main import group
+from git_spacy.cli.group import group
 from git_spacy.cli.registry import COMMANDS, summary
 from git_spacy.errors import InvalidInput
 from tests.testing.projects import Spacy, process, project, two_steps

@@ -16,7 +16,7 @@ import pytest
 
 from git_spacy.cli import manpages
 from git_spacy.cli.command_class import declared
-from git_spacy.cli.main import group
+from git_spacy.cli.group import group
 from git_spacy.cli.registry import COMMANDS
 from git_spacy.errors import EXIT_CODES, GitSpacyError
 from git_spacy.git.settings import ALL_SETTINGS

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from git_spacy.cli import weasel_compat
-from git_spacy.cli.main import group
+from git_spacy.cli.group import group
 from tests.testing.projects import Spacy, on_path, two_steps
 from tests.testing.repositories import repository
 

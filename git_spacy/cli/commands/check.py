@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from git_spacy.cli import output
-from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import did_you_mean
 
@@ -27,25 +25,25 @@ SEE_ALSO = ("githooks(5)",)
 _FORMATS = ("text", "github", "gitlab", "json")
 
 
-@click.command(cls=SpacyCommand)
-@click.argument(
-    "arguments", nargs=-1,
-    metavar="[project|assets|lock|generated|outputs|all]... [PROJECT_DIR]",
+@command(
+    parameter(
+        "arguments", nargs=-1,
+        metavar="[project|assets|lock|generated|outputs|all]... [PROJECT_DIR]",
+    ),
+    parameter("--staged", is_flag=True, help="Check staged files, not the working tree."),
+    parameter("--strict", is_flag=True, help="Require a lock entry for each workflow command."),
+    parameter("--notes", is_flag=True, help="Require a run record for every lock entry."),
+    parameter("--max-size", metavar="SIZE", help="outputs: the limit for a file (default: 10m)."),
+    parameter(
+        "--allow", multiple=True, metavar="GLOB",
+        help="outputs: skip these paths from the repository's top.",
+    ),
+    parameter("--fix", is_flag=True, help="Remove orphaned lock entries; write generated files."),
+    parameter(
+        "--format", "style", choices=_FORMATS, default="text", show_default=True,
+        help="Output format.",
+    ),
 )  # fmt: skip
-@click.option("--staged", is_flag=True, help="Check staged files, not the working tree.")
-@click.option("--strict", is_flag=True, help="Require a lock entry for each workflow command.")
-@click.option("--notes", is_flag=True, help="Require a run record for every lock entry.")
-@click.option("--max-size", metavar="SIZE", help="outputs: the limit for a file (default: 10m).")
-@click.option(
-    "--allow", multiple=True, metavar="GLOB",
-    help="outputs: skip these paths from the repository's top.",
-)  # fmt: skip
-@click.option("--fix", is_flag=True, help="Remove orphaned lock entries; write generated files.")
-@click.option(
-    "--format", "style", type=click.Choice(_FORMATS), default="text", show_default=True,
-    help="Output format.",
-)  # fmt: skip
-@click.pass_obj
 def check(
     context: CommandContext,
     arguments: tuple[str, ...],

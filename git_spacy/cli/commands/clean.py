@@ -82,7 +82,7 @@ def _show(plan: CleanPlan) -> None:
 def _is_confirmed(plan: CleanPlan) -> bool:
     from git_spacy.git.process import can_prompt
 
-    again = f"{command_line.typed(click.get_current_context())} --force"
+    again = f"{command_line.typed()} --force"
     if not can_prompt():
         raise InvalidInput("cannot ask for confirmation without a terminal", hint=again)
     output.prompt(f"Remove {_total(plan)}? [y/N]: ")

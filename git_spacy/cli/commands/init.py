@@ -170,7 +170,7 @@ def _show(changes: Sequence[Change], *, undoing: bool = False) -> None:
 def _without_asking() -> str:
     """Return the command line that makes the same changes without asking."""
 
-    return f"{command_line.typed(click.get_current_context())} --yes"
+    return f"{command_line.typed()} --yes"
 
 
 def _ask(changes: Sequence[Change], *, whole: bool = False) -> list[Change]:

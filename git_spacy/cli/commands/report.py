@@ -76,6 +76,6 @@ def _write(file: generated.OutputFile, text: str, *, force: bool) -> None:
     except FileNotFoundError:
         first = b""
     if first.strip() and MARKER.encode() not in first and not force:
-        again = f"{command_line.typed(click.get_current_context())} --force"
+        again = f"{command_line.typed()} --force"
         raise Refused(f"'{file.name}' is not a report", hint=f"to overwrite it: {again}")
     write_beneath(file.base, str(file.where), text.encode())

@@ -7,11 +7,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
 from git_spacy.cli import output
-from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.errors import sanitize
@@ -45,16 +43,19 @@ _ASSET_WORDS = {
 }
 
 
-@click.command(cls=OverridingCommand)
-@click.argument("directory", nargs=-1, metavar="[PROJECT_DIR]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every reason.")
-@click.option("--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts.")
-@click.option("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout.")
-@click.option(
-    "--remote", "remote_name", is_flag=False, flag_value="", default=None, metavar="[NAME]",
-    help="Compare the outputs with a remote, too.",
+@command(
+    parameter("directory", nargs=-1, metavar="[PROJECT_DIR]"),
+    parameter("--json", "as_json", is_flag=True, help="Print JSON, with every reason."),
+    parameter(
+        "--porcelain", is_flag=True, help="Print a stable, tab-separated format for scripts."
+    ),
+    parameter("--no-data", is_flag=True, help="Ignore untracked files, as in a CI checkout."),
+    parameter(
+        "--remote", "remote_name", is_flag=False, flag_value="", default=None, metavar="[NAME]",
+        help="Compare the outputs with a remote, too.",
+    ),
+    has_overrides=True,
 )  # fmt: skip
-@click.pass_obj
 def status(
     context: CommandContext,
     directory: tuple[str, ...],

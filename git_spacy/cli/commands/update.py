@@ -116,7 +116,7 @@ def _show_nearest(nearest: NearestVersion) -> None:
 def _is_confirmed() -> bool:
     from git_spacy.git.process import can_prompt
 
-    again = f"{command_line.typed(click.get_current_context())} --yes"
+    again = f"{command_line.typed()} --yes"
     if not can_prompt():
         raise InvalidInput("cannot ask for confirmation without a terminal", hint=again)
     output.prompt("Update from this version? [y/N]: ")
