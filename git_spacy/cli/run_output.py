@@ -20,6 +20,7 @@ from git_spacy.generate.drawing.label import shorten
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandPruned,
     CommandRestored,
     CommandSkipped,
     CommandStarted,
@@ -28,6 +29,8 @@ from git_spacy.run.events import (
     RunPlanned,
     RunReporter,
     StepStarted,
+    TrialEnded,
+    TrialStarted,
 )
 from git_spacy.run.interpreter import CHANGE_IT
 
@@ -61,6 +64,7 @@ class _RunDisplay:
         self._shown_python = False
         self._has_started = False
         self._names_width = 0
+        self._prefixes: dict[str, str] = {}  # of the commands of trials
         self._total = self._ended = 0  # of the commands of a matrix, which are counted
         self._colours = cycle(_COLOURS)
         self._colour_by_command: dict[str, str] = {}
@@ -71,7 +75,8 @@ class _RunDisplay:
 
         if isinstance(event, RunPlanned):
             self._total = len(event.names)
-            self._names_width = max(map(len, map(short_name, event.names)), default=0)
+            lengths = map(len, map(short_name, event.names))
+            self._names_width = max((self._names_width, *lengths))
         elif isinstance(event, CommandSkipped):
             self._ending(event.command, "up to date", "green")
         elif isinstance(event, CommandRestored):
@@ -94,6 +99,17 @@ class _RunDisplay:
                 self._ending(event.command, text, "red")
             else:
                 self._ended += 1
+        elif isinstance(event, CommandPruned):
+            self._flush(event.command)
+            self._ending(event.command, f"pruned ({event.reason})", "yellow")
+        elif isinstance(event, TrialStarted):
+            values = ", ".join(f"{name} {value}" for name, value in event.values.items())
+            output.heading(f"==> trial {event.number} of {event.total}:", values, "cyan")
+            for name, base in event.commands.items():
+                self._prefixes.setdefault(name, f"{base} {event.number}")
+        elif isinstance(event, TrialEnded):
+            colour = "green" if event.is_good else "yellow"
+            output.heading(f"==> trial {event.number} of {event.total}:", event.outcome, colour)
         elif isinstance(event, Diagnostic):
             output.diagnostic(event)
 
@@ -112,7 +128,7 @@ class _RunDisplay:
             self._shown_python = True
         word = "would run" if event.dry else "running"
         first, *others = event.reasons
-        self._names_width = max(self._names_width, len(short_name(event.command)))
+        self._names_width = max(self._names_width, len(self._prefix(event.command)))
         if self._has_started and self._style == "alone":
             output.success("")  # an empty line after the output of the last command
         self._has_started = True
@@ -127,12 +143,15 @@ class _RunDisplay:
             output.message(text)
         elif self._style == "prefix":
             colour = self._colour_by_command.setdefault(command, next(self._colours))
-            name = f"{short_name(command):<{self._names_width}}"
+            name = f"{self._prefix(command):<{self._names_width}}"
             output.script_line(name, text, colour, is_error=is_error)
         else:
             self._held.setdefault(command, []).append(
                 lambda: output.script_line("", text, "", is_error=is_error)
             )
+
+    def _prefix(self, command: str) -> str:
+        return self._prefixes.get(command) or short_name(command)
 
     def _flush(self, command: str) -> None:
         for write in self._held.pop(command, ()):
@@ -173,7 +192,8 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
                 queued.pop(event.command, None)
                 running[event.command] = None
             elif isinstance(
-                event, (CommandSkipped, CommandRestored, CommandFinished, CommandFailed)
+                event,
+                (CommandSkipped, CommandRestored, CommandFinished, CommandFailed, CommandPruned),
             ):
                 queued.pop(event.command, None)
                 running.pop(event.command, None)

@@ -55,7 +55,8 @@ class RunRecord(NamedTuple):
     for outputs restored from `source`. `links` are the ids that other tools gave to the run. A run
     is `isolated` if it was in a copy of the project, so that its outputs were never in the project.
     For a run on a cluster, `queued` is how many seconds passed before it began, `node` the id that
-    the cluster gave the machine, and `resources` what was reserved there.
+    the cluster gave the machine, and `resources` what was reserved there. A run was `pruned` if a
+    search stopped it early, as one that was not promising.
     """
 
     time: str
@@ -78,6 +79,7 @@ class RunRecord(NamedTuple):
     queued: float = 0.0
     node: str = ""
     resources: Mapping[str, float] = {}
+    pruned: bool = False
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -113,7 +115,7 @@ def to_document(record: RunRecord) -> dict[str, Any]:
     """Return the record as a JSON document."""
 
     document: dict[str, Any] = {"v": VERSION, **record._asdict()}
-    for name in ("source", "links", "isolated", "queued", "node", "resources"):
+    for name in ("source", "links", "isolated", "queued", "node", "resources", "pruned"):
         if not document[name]:  # as in lines older than this key
             del document[name]
     document["deps"] = [_plain(file) for file in record.deps]
@@ -153,6 +155,7 @@ def _record(document: dict[str, Any]) -> RunRecord:
         how=how,
         source=formats.line(document.get("source", "")),
         isolated=document.get("isolated", False) is True,
+        pruned=document.get("pruned", False) is True,
         seconds=_seconds(document.get("seconds", 0.0)),
         queued=_seconds(document.get("queued", 0.0)),
         node=formats.line(document.get("node", "")),
@@ -314,18 +317,24 @@ def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChan
 
 
 def flat_metrics(record: RunRecord) -> dict[str, float]:
-    """Return all metrics of a run by dotted name, with a prefix if several files have the name.
+    """Return all metrics of a run, as `flatten_metrics` does."""
+
+    return flatten_metrics(record.metrics)
+
+
+def flatten_metrics(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of files by dotted name, with a prefix if several files have the name.
 
     The prefix is the part of the path that distinguishes the files, so that it is the same for all
     variants, whatever their folders are called.
     """
 
-    prefixes = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
-    counts = Counter(name for metrics in record.metrics.values() for name in metrics)
+    prefixes = dict(zip(metrics, _distinguishing_parts(list(metrics)), strict=True))
+    counts = Counter(name for numbers in metrics.values() for name in numbers)
     return {
         name if counts[name] == 1 else f"{prefixes[file]}:{name}": value
-        for file, metrics in record.metrics.items()
-        for name, value in metrics.items()
+        for file, numbers in metrics.items()
+        for name, value in numbers.items()
     }
 
 

@@ -57,6 +57,7 @@ class JobResult(NamedTuple):
 
     `step` is the index of the last line that ran. `was_interrupted`: Ctrl-C ended it, as is usual
     for a server, and it exited with 0. `execution` is None for a job that ran here, at once.
+    `cancelled` is why we stopped it, if we did.
     """
 
     command: Command
@@ -65,6 +66,7 @@ class JobResult(NamedTuple):
     step: int = 0
     was_interrupted: bool = False
     execution: Execution | None = None
+    cancelled: str = ""
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:

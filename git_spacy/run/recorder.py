@@ -107,11 +107,12 @@ class Recorder:
     def end(
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "", tree: Path | None = None,
-        execution: Execution | None = None,
+        execution: Execution | None = None, pruned: bool = False,
     ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
         `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it.
-        `execution` has its times if it ran on a cluster. Return the record, or None if that failed.
+        `execution` has its times if it ran on a cluster; it was `pruned` if a search stopped it.
+        Return the record, or None if that failed.
         """
 
         if pending.base is None:
@@ -141,6 +142,7 @@ class Recorder:
                 metrics=dict(self._metrics(command, outs, tree or self._root)),
                 links=take_links(pending.links),
                 isolated=tree is not None,
+                pruned=pruned,
             )
             run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:

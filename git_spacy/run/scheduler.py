@@ -36,6 +36,7 @@ from git_spacy.run.dry_run import dry_run
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandPruned,
     CommandRestored,
     CommandSkipped,
     CommandStarted,
@@ -64,6 +65,7 @@ from git_spacy.state.stat_cache import Observed, StatCache
 from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
+    from git_spacy.run.search import Search
     from git_spacy.run.variant_runs import VariantRuns
 
 
@@ -75,7 +77,8 @@ class RunContext(NamedTuple):
     `show_running` is called with the names of the commands that run, and of those that have not
     started, before each wait for them.
     With `keep_outputs`, scripts find the outputs of their earlier runs. `logs` are the logs of the
-    run, which also take part in `report`. `variants` run in copies of the project.
+    run, which also take part in `report`. `variants` run in copies of the project. `search` adds
+    commands while the run goes on.
     """
 
     project: Project
@@ -96,6 +99,7 @@ class RunContext(NamedTuple):
     keep_outputs: bool = False
     logs: RunLogs | None = None
     variants: VariantRuns | None = None
+    search: Search | None = None
 
     def record_result(
         self, command: Command, observed: Observed, before: Collection[str] = ()
@@ -126,10 +130,11 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     anything runs, raises InvalidInput for paths without a value.
     """
 
-    refusals.require_values(plan.commands)
+    commands = (*plan.commands, *(context.search.examples if context.search else ()))
+    refusals.require_values(commands)
     environ = process_environment(context.python, context.environ)
     check_scripts(
-        plan.commands,
+        commands,
         context.project.environment,
         environ,
         lambda c: c.name in context.force or judge(c, context)[0].must_run,
@@ -175,6 +180,8 @@ class _Scheduler:
         self._skipped: list[str] = []
         self._restored: list[str] = []
         self._failed: list[tuple[str, GitSpacyError]] = []
+        self._pruned: list[str] = []
+        self._done: set[int] = set()
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
         self._graph = DependencyGraph(context.project.commands)
@@ -209,6 +216,8 @@ class _Scheduler:
         context.report(RunPlanned(len(commands), names))
         while True:
             self._start_ready()
+            while self._add_trial():
+                self._start_ready()
             if not self._running:
                 break
             context.show_running(self.running, self.not_started)
@@ -216,14 +225,18 @@ class _Scheduler:
             command = result.command
             running = self._running[command.name]
             try:
-                self._finish(result, running)
+                if result.cancelled:
+                    self._prune(result, running)
+                else:
+                    self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
                 if not self._is_isolated(command):
                     self._previous_outputs.failed(command, running.aside, running.before)
                 self._fail(command, error)
             else:
-                self._ran.append(command.name)
-                self._mark_done(running.number)
+                if not result.cancelled:
+                    self._ran.append(command.name)
+                    self._mark_done(running.number)
             del self._running[command.name]
             if result.was_interrupted and command.name in self._ran and self._waiting:
                 raise interrupts.interrupted(signal.SIGINT)
@@ -233,6 +246,7 @@ class _Scheduler:
             tuple(self._restored),
             tuple(self._failed),
             self.not_started,
+            tuple(self._pruned),
         )
 
     def give_outputs_back(self) -> None:
@@ -255,6 +269,46 @@ class _Scheduler:
                 self._start(number, command)
             except (CheckFailed, ScriptFailed, InvalidInput) as error:
                 self._fail(command, error)
+
+    def _add_trial(self) -> bool:
+        """Add the commands of the next trial of a search, if there is one and it can start."""
+
+        context = self._context
+        if context.search is None or len(self._running) >= context.jobs:
+            return False
+        plan = context.search.next_trial(context)
+        if plan is None:
+            return False
+        first = len(self._plan.commands)
+        self._plan = self._plan.extended(plan)
+        for number in range(first, len(self._plan.commands)):
+            self._unfinished.append(set(self._plan.after[number] - self._done))
+            self._waiting.append(number)
+            self._is_new.append(True)
+        forced = context.force | context.search.forced(plan)
+        self._context = context._replace(force=forced)
+        if context.logs:
+            context.logs.add_commands(plan.commands)
+        context.report(RunPlanned(len(self._plan.commands)))
+        return True
+
+    def _prune(self, result: JobResult, running: _RunningCommand) -> None:
+        """Record a command that was stopped, and forget those that depend on it."""
+
+        command, context = result.command, self._context
+        assert context.variants
+        record = context.variants.prune(command, running.before, context, running.pending_record)
+        if record and context.logs:
+            context.logs.recorded(command, record)
+        self._pruned.append(command.name)
+        self._forget_dependents(running.number)
+        context.report(CommandPruned(command.name, result.cancelled))
+
+    def _forget_dependents(self, number: int) -> None:
+        for other in tuple(self._waiting):
+            if other in self._waiting and number in self._unfinished[other]:
+                self._waiting.remove(other)
+                self._forget_dependents(other)
 
     def _is_isolated(self, command: Command) -> bool:
         return self._context.variants is not None and command.name in self._context.variants
@@ -418,6 +472,7 @@ class _Scheduler:
         self._context.report(CommandFailed(command.name, error))
 
     def _mark_done(self, number: int) -> None:
+        self._done.add(number)
         for unfinished in self._unfinished:
             unfinished.discard(number)
 
