@@ -329,6 +329,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
 VALUES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "--set": _variables,
     "--matrix": _matrix_variables,
+    "--search": _matrix_variables,
     "--command": _commands,
     "--compare": _revisions_and_runs,
     "--remote": _remotes,

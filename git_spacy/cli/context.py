@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from git_spacy.git.settings import Settings
     from git_spacy.project.loader import LoadedProject
     from git_spacy.project.model import Command, Project
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
     from git_spacy.state.run_lock import Claim, Registration
     from git_spacy.storage.cache_store import CacheStore
     from git_spacy.storage.run_cache import OutputSource
@@ -240,7 +240,7 @@ class CommandContext:
         from git_spacy.run.foreground import ForegroundExecutor
         from git_spacy.run.interpreter import find_interpreter
         from git_spacy.run.recorder import Recorder
-        from git_spacy.run.scheduler import RunContext
+        from git_spacy.run.run_context import RunContext
         from git_spacy.state.stat_cache import StatCache
 
         python = find_interpreter(self.root, self.settings, os.environ)

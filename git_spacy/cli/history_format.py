@@ -59,11 +59,12 @@ def _seconds(utc: str) -> float | None:
 
 
 def outcome(record: RunRecord) -> str:
-    """Return how long a run took, or else "failed", "recorded" or "restored"."""
+    """Return how long a run took, or else "failed", "pruned", "recorded" or "restored"."""
 
     if record.how != "run":
         return {"record": "recorded", "restore": "restored"}[record.how]
-    return output.duration(record.seconds) if not record.exit else "failed"
+    failed = "pruned" if record.pruned else "failed"
+    return output.duration(record.seconds) if not record.exit else failed
 
 
 def format_metrics(record: RunRecord, limit: int | None = 4) -> str:
@@ -80,7 +81,8 @@ def details(run: RecordedRun, previous: RunRecord | None, limit: int | None = 4)
     changes since the previous run."""
 
     record = run.record
-    lines = [f"exit code {record.exit}{_timeout(record.timeout)}"] if record.exit else []
+    failed = record.exit and not record.pruned
+    lines = [f"exit code {record.exit}{_timeout(record.timeout)}"] if failed else []
     lines.append(format_metrics(record, limit))
     if record.vars:
         lines.append("with " + ", ".join(f"{name}={value}" for name, value in record.vars.items()))
@@ -138,6 +140,7 @@ def format_run(run: RecordedRun) -> str:
     }
     took = f", took {output.duration(record.seconds)}" if record.how == "run" else ""
     failed = f", exit code {record.exit}{_timeout(record.timeout)}" if record.exit else ""
+    failed = ", pruned by a search" if record.pruned else failed
     title = output.paint(escape_controls(record.command), "bold")
     head = f"{title}  {start_time(record)}{took}{failed}{origin.get(record.how, '')}"
     where = f"tree {record.tree[:12] or '(not in a commit)'}"

@@ -19,6 +19,7 @@ from git_spacy.errors import Diagnostic
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandPruned,
     CommandRepeated,
     CommandRestored,
     CommandSkipped,
@@ -28,6 +29,8 @@ from git_spacy.run.events import (
     RunPlanned,
     RunReporter,
     StepStarted,
+    TrialEnded,
+    TrialStarted,
 )
 from git_spacy.run.interpreter import CHANGE_IT
 
@@ -62,6 +65,7 @@ class _RunDisplay:
         self._shown_python = False
         self._has_started = False
         self._prefixes: dict[str, str] = {}  # by command
+        self._trial_names: dict[str, str] = {}  # of the commands of trials
         self._total = self._ended = 0  # of the commands of a matrix, which are counted
         self._colours = cycle(_COLOURS)
         self._colour_by_command: dict[str, str] = {}
@@ -100,8 +104,25 @@ class _RunDisplay:
                 self._ending(event.command, text, "red")
             else:
                 self._ended += 1
+        elif isinstance(event, CommandPruned):
+            self._flush(event.command)
+            self._ending(event.command, f"pruned ({event.reason})", "yellow")
+        elif isinstance(event, (TrialStarted, TrialEnded)):
+            self._trial(event)
         elif isinstance(event, Diagnostic):
             output.diagnostic(event)
+
+    def _trial(self, event: TrialStarted | TrialEnded) -> None:
+        """Print the values or the outcome of a trial."""
+
+        colour = "cyan"
+        if isinstance(event, TrialStarted):
+            text = ", ".join(f"{name} {value}" for name, value in event.values.items())
+            for name, base in event.commands.items():
+                self._trial_names.setdefault(name, f"{base} {event.number}")
+        else:
+            text, colour = event.outcome, "green" if event.is_good else "yellow"
+        output.heading(f"==> trial {event.number} of {event.total}:", text, colour)
 
     def _ending(self, command: str, text: str, colour: str) -> None:
         """Print how a command ended; of a matrix, also how many of its commands have ended."""
@@ -130,7 +151,9 @@ class _RunDisplay:
 
     def _add_prefixes(self, commands: Collection[str]) -> None:
         if self._style == "prefix" and not set(commands) <= self._prefixes.keys():
-            self._prefixes = aligned(short_names([*self._prefixes, *commands]))
+            names = short_names([*self._prefixes, *commands])
+            names |= {name: self._trial_names[name] for name in names if name in self._trial_names}
+            self._prefixes = aligned(names)
 
     def _line(self, command: str, text: str, is_error: bool) -> None:
         if self._style == "alone":
@@ -183,7 +206,8 @@ def _progress(display: _RunDisplay) -> Iterator[RunReporter]:
                 queued.pop(event.command, None)
                 running[event.command] = None
             elif isinstance(
-                event, (CommandSkipped, CommandRestored, CommandFinished, CommandFailed)
+                event,
+                (CommandSkipped, CommandRestored, CommandFinished, CommandFailed, CommandPruned),
             ):
                 queued.pop(event.command, None)
                 running.pop(event.command, None)

@@ -8,7 +8,7 @@ other files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -92,6 +92,24 @@ def by_importance(names: Iterable[str]) -> list[str]:
         return _RANKS.get(plain, len(_RANKS)), plain.count(".")
 
     return sorted(names, key=rank)
+
+
+def main_score(names: Collection[str]) -> str:
+    """Return the first of spaCy's own scores among metrics, or the only metric.
+
+    Returns "" if that is ambiguous, also if several files have the score.
+    """
+
+    if len(names) == 1:
+        return next(iter(names))
+    first, *_ = (*by_importance(names), "")
+    return first if is_score(first) and ":" not in first else ""
+
+
+def is_score(metric: str) -> bool:
+    """Return whether a metric is one of spaCy's own scores, which are higher for a better model."""
+
+    return metric.rpartition(":")[2] in _RANKS and not metric.endswith("speed")
 
 
 def is_lower_better(metric: str) -> bool:

@@ -115,7 +115,7 @@ class _Version:
         given = variants.full_names(record.vars)
         used = variants.used_variables(record.command)
         return short_names(
-            {name: given.get(name, _lookup(document, name)) for name in (*used, *given)}
+            {name: given.get(name, loader.lookup(document, name)) for name in (*used, *given)}
         )
 
 
@@ -124,13 +124,6 @@ def _is_same_command(command: Any, record: RunRecord) -> bool:
     return command.script == record.script and all(
         [path.text for path in paths] == [file.path for file in files] for paths, files in pairs
     )
-
-
-def _lookup(document: Mapping[str, Any], name: str) -> Any:
-    value: Any = document
-    for key in name.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def short_names(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,8 @@ _MAX_EQUAL_PAIRS = 20_000  # of equal script lines; with more, the whole script 
 _MAX_METRICS = 256  # of one file; a file with more is data
 
 # left out if empty, as in lines that are older than the key
-_LATER_KEYS = ("source", "links", "isolated", "queued", "node", "resources", "timeout", "attempts")
+_LATER_KEYS = ("source", "links", "isolated", "queued", "node", "resources", "timeout", "attempts",
+               "pruned")  # fmt: skip
 
 How = Literal["run", "record", "restore"]
 
@@ -69,7 +70,8 @@ class RunRecord(NamedTuple):
     For a run on a cluster, `queued` is how many seconds passed before it began, `node` the id that
     the cluster gave the machine, and `resources` what was reserved there. `timeout` is the limit in
     seconds at which a run was ended; 0 if it was not. `attempts` are the failed attempts before the
-    one that the record is about, whose duration is `seconds`.
+    one that the record is about, whose duration is `seconds`. A run was `pruned` if a search
+    stopped it early, as one that was not promising.
     """
 
     time: str
@@ -94,6 +96,7 @@ class RunRecord(NamedTuple):
     resources: Mapping[str, float] = {}
     timeout: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    pruned: bool = False
 
     @property
     def fingerprint_key(self) -> tuple[object, ...]:
@@ -176,6 +179,7 @@ def _record(document: dict[str, Any]) -> RunRecord:
         how=how,
         source=formats.line(document.get("source", "")),
         isolated=document.get("isolated", False) is True,
+        pruned=document.get("pruned", False) is True,
         seconds=_seconds(document.get("seconds", 0.0)),
         queued=_seconds(document.get("queued", 0.0)),
         node=formats.line(document.get("node", "")),
@@ -349,18 +353,24 @@ def _script_changes(before: Sequence[str], after: Sequence[str]) -> list[RunChan
 
 
 def flat_metrics(record: RunRecord) -> dict[str, float]:
-    """Return all metrics of a run by dotted name, with a prefix if several files have the name.
+    """Return all metrics of a run, as `flatten_metrics` does."""
+
+    return flatten_metrics(record.metrics)
+
+
+def flatten_metrics(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of files by dotted name, with a prefix if several files have the name.
 
     The prefix is the part of the path that distinguishes the files, so that it is the same for all
     variants, whatever their folders are called.
     """
 
-    prefixes = dict(zip(record.metrics, _distinguishing_parts(list(record.metrics)), strict=True))
-    counts = Counter(name for metrics in record.metrics.values() for name in metrics)
+    prefixes = dict(zip(metrics, _distinguishing_parts(list(metrics)), strict=True))
+    counts = Counter(name for numbers in metrics.values() for name in numbers)
     return {
         name if counts[name] == 1 else f"{prefixes[file]}:{name}": value
-        for file, metrics in record.metrics.items()
-        for name, value in metrics.items()
+        for file, numbers in metrics.items()
+        for name, value in numbers.items()
     }
 
 

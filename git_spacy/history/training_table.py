@@ -8,6 +8,7 @@ hyphens, which shows how wide the columns are; and a row of numbers for each eva
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import NamedTuple
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -29,28 +30,53 @@ class TrainingTable(NamedTuple):
     rows: tuple[tuple[float, ...], ...]
 
 
+class TrainingRow(NamedTuple):
+    """One row of a table: the number of the table (from 0), its columns, the step, the numbers."""
+
+    table: int
+    columns: tuple[str, ...]
+    step: int
+    numbers: tuple[float, ...]
+
+
+class TableReader:
+    """Finds the rows of tables in lines that are read one after another."""
+
+    def __init__(self) -> None:
+        self._columns: tuple[str, ...] = ()
+        self._before = ""
+        self._table = -1
+
+    def read_line(self, raw: str) -> TrainingRow | None:
+        """Return the row that a line is, or None for any other line."""
+
+        # what is before a carriage return is a progress bar that was removed
+        line = _ESCAPE_SEQUENCE.sub("", raw).rstrip("\r").rpartition("\r")[2]
+        row = None
+        if _RULE.fullmatch(line):
+            self._columns = _columns(self._before, line)
+            self._table += bool(self._columns)
+        elif self._columns and (match := _ROW.fullmatch(line)):
+            numbers = tuple(map(float, match[3].split()))
+            if len(numbers) == len(self._columns):
+                row = TrainingRow(self._table, self._columns, int(match[2]), numbers)
+        self._before = line
+        return row
+
+
 def parse(text: str) -> list[TrainingTable]:
     """Return the tables in a log that have rows, the first one first."""
 
-    tables: list[tuple[tuple[str, ...], list[int], list[tuple[float, ...]]]] = []
-    columns: tuple[str, ...] = ()
-    before = ""
-    for raw in text.split("\n"):
-        # what is before a carriage return is a progress bar that was removed
-        line = _ESCAPE_SEQUENCE.sub("", raw).rstrip("\r").rpartition("\r")[2]
-        if _RULE.fullmatch(line):
-            if columns := _columns(before, line):
-                tables.append((columns, [], []))
-        elif columns and (match := _ROW.fullmatch(line)):
-            numbers = tuple(map(float, match[3].split()))
-            if len(numbers) == len(columns):
-                tables[-1][1].append(int(match[2]))
-                tables[-1][2].append(numbers)
-        before = line
+    reader = TableReader()
+    rows = filter(None, map(reader.read_line, text.split("\n")))
+    tables = (list(group) for _, group in groupby(rows, key=lambda row: row.table))
     return [
-        TrainingTable(columns, tuple(steps), tuple(rows))
-        for columns, steps, rows in tables
-        if steps
+        TrainingTable(
+            table[0].columns,
+            tuple(row.step for row in table),
+            tuple(row.numbers for row in table),
+        )
+        for table in tables
     ]
 
 

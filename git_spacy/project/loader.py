@@ -134,6 +134,15 @@ def resolve_document(data: bytes, overrides: Mapping[str, Any] | None = None) ->
     return _document(root)
 
 
+def lookup(document: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a variable, by its full name, in what `resolve_document` returns."""
+
+    value: Any = document
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
 def _substituted(data: bytes, overrides: Mapping[str, Any], file: str) -> tuple[_Reader, Node]:
     node, problems = documents.parse(data, file)
     reader = _Reader(file, problems, data.params if isinstance(data, ProjectText) else None)

@@ -19,7 +19,6 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.variable_usage import VariableUsage
 from git_spacy.project.variables import full_name, parse_override
 
-_EXAMPLE = "e.g. --matrix vars.seed=0,1,2"
 CommandSelector = Callable[[Project], Iterable[Command]]
 
 
@@ -30,10 +29,10 @@ class Axis(NamedTuple):
     values: tuple[str, ...]
 
 
-def parse_axis(text: str) -> Axis:
+def parse_axis(text: str, option: str = "--matrix") -> Axis:
     """Parse `vars.seed=0,1,2`, or a JSON list for values that contain commas.
 
-    Raises InvalidInput for any other text and for repeated values.
+    Raises InvalidInput for any other text and for repeated values, with the name of the option.
     """
 
     name, separator, values = text.partition("=")
@@ -42,14 +41,14 @@ def parse_axis(text: str) -> Axis:
     if not name or not separator or not parsed or "" in parsed:
         raise InvalidInput(
             f"invalid value '{text}'; expected VARIABLE=VALUE,VALUE",
-            file="--matrix",
-            hint=_EXAMPLE,
+            file=option,
+            hint=f"e.g. {option} vars.seed=0,1,2",
         )
     typed = list(map(to_cli, parsed))
     if duplicate := next((value for value in typed if typed.count(value) > 1), None):
         raise InvalidInput(
             f"duplicate value {duplicate} in '{text}'",
-            file="--matrix",
+            file=option,
             hint="remove one of them",
         )
     return Axis(name, tuple(typed))
@@ -168,26 +167,28 @@ def expand_matrix(
 
 
 def read_matrix(
-    data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], select: CommandSelector
-) -> Matrix:
+    data: bytes, overrides: Mapping[str, Any], axes: Sequence[Axis], select: CommandSelector,
+    option: str = "--matrix",
+) -> Matrix:  # fmt: skip
     """Return the commands that `select` picks, for each combination of values.
 
     A combination that gives a command as project.yml defines it yields that command itself, not a
-    variant. Raises InvalidInput, also for a variable that none of them uses, or Refused.
+    variant. Raises InvalidInput, also for a variable that none of them uses, or Refused; `option`
+    is where the user typed the axes.
     """
 
     base_project = loader.parse(data, overrides).project
     usage = variable_usage.find_usage(data)
     variables = [".".join(parts) for parts in usage.variables]
-    names = [full_name(variables, axis.variable, f"--matrix {axis.variable}=…") for axis in axes]
+    names = [full_name(variables, axis.variable, f"{option} {axis.variable}=…") for axis in axes]
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(
             f"variable '{duplicate}' is given twice",
-            file="--matrix",
+            file=option,
             hint="list all its values in one option",
         )
     used = _used_variables(base_project, usage)
-    _refuse_unused(names, [command.name for command in select(base_project)], used)
+    _refuse_unused(names, [command.name for command in select(base_project)], used, option)
     cells = []
     for values in itertools.product(*(axis.values for axis in axes)):
         typed = dict(zip(names, values, strict=True))
@@ -198,8 +199,9 @@ def read_matrix(
 
 
 def _refuse_unused(
-    variables: Iterable[str], commands: Sequence[str], used: Mapping[str, Collection[str]]
-) -> None:
+    variables: Iterable[str], commands: Sequence[str], used: Mapping[str, Collection[str]],
+    option: str,
+) -> None:  # fmt: skip
     """Raise InvalidInput if no command uses one of `variables`: all runs would be the same."""
 
     for variable in variables:
@@ -209,7 +211,7 @@ def _refuse_unused(
         subject = f"'{commands[0]}' does not use" if len(commands) == 1 else "no command here uses"
         raise InvalidInput(
             f"{subject} '{variable}', so all runs would be the same",
-            file="--matrix",
+            file=option,
             hint=f"commands that use it: {', '.join(users)}"
             if users
             else f"use it in a script line, as in ${{{variable}}}",

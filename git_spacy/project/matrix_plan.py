@@ -23,8 +23,25 @@ def plan_matrix(matrix: Matrix) -> RunPlan:
 
     variants = matrix.variants()
     isolated = _isolated_names(matrix, variants)
-    if not isolated:
-        return graph_plan(variants)
+    return _plan(matrix, isolated) if isolated else graph_plan(variants)
+
+
+def plan_trial(matrix: Matrix) -> RunPlan:
+    """Return the plan for the only cell of a matrix, as one of many trials.
+
+    Isolated are all commands that use its variables, and those that depend on them. Raises
+    InvalidInput as `graph_plan` does.
+    """
+
+    (cell,) = matrix.cells
+    names = {
+        c.name for c in cell.commands if not cell.values.keys().isdisjoint(matrix.used[c.name])
+    }
+    return _plan(matrix, _with_dependents(matrix, names))
+
+
+def _plan(matrix: Matrix, isolated: set[str]) -> RunPlan:
+    variants = matrix.variants()
     shared = [command for command in variants if _base(command) not in isolated]
     commands: dict[str, Command] = {}
     after: dict[str, set[str]] = {}
@@ -56,6 +73,11 @@ def _isolated_names(matrix: Matrix, variants: Iterable[Command]) -> set[str]:
             key = (_base(variant), path.normal)
             if producers.setdefault(key, variant.name) != variant.name:
                 names.add(_base(variant))
+    return _with_dependents(matrix, names)
+
+
+def _with_dependents(matrix: Matrix, names: set[str]) -> set[str]:
+    names = set(names)
     for cell in matrix.cells if names else ():
         graph = DependencyGraph(cell.commands)
         upstream = graph.upstream_names()

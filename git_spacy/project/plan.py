@@ -37,6 +37,19 @@ class RunPlan(NamedTuple):
 
         return tuple(command for command in self.commands if command.name not in self.isolated)
 
+    def extended(self, other: RunPlan) -> RunPlan:
+        """Return the plan with the commands of another one after its own, each name once."""
+
+        index = {command.name: position for position, command in enumerate(self.commands)}
+        commands, after = list(self.commands), list(self.after)
+        for command, positions in zip(other.commands, other.after, strict=True):
+            if command.name not in index:
+                index[command.name] = len(commands)
+                commands.append(command)
+                names = (other.commands[position].name for position in positions)
+                after.append(frozenset(index[name] for name in names))
+        return RunPlan(tuple(commands), tuple(after), {**self.isolated, **other.isolated})
+
 
 def sequential_plan(commands: Sequence[Command]) -> RunPlan:
     """Plan to run `commands` one after another; a command may occur more than once."""

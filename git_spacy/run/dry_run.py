@@ -17,7 +17,7 @@ from git_spacy.run.script import shown_lines
 from git_spacy.state import worktree_status
 
 if TYPE_CHECKING:
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
 
 
 def dry_run(commands: Sequence[Command], context: RunContext) -> RunOutcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Union
 
 from git_spacy.errors import Diagnostic, GitSpacyError
@@ -76,9 +76,37 @@ class CommandFinished(NamedTuple):
     seconds: float
 
 
+class CommandPruned(NamedTuple):
+    """A command was stopped, since the trial of a search that it belongs to was not promising."""
+
+    command: str
+    reason: str
+
+
+class TrialStarted(NamedTuple):
+    """Trial `number` of at most `total` of a search begins, with these values of variables.
+
+    `commands` maps the names of its variants to those of their commands.
+    """
+
+    number: int
+    total: int
+    values: Mapping[str, str]
+    commands: Mapping[str, str]
+
+
+class TrialEnded(NamedTuple):
+    """A trial of a search ended as `outcome` says, e.g. with a score; `is_good` if it has one."""
+
+    number: int
+    total: int
+    outcome: str
+    is_good: bool
+
+
 class RunPlanned(NamedTuple):
     """A run of `commands` commands begins; some of them may be skipped. If there are variants among
-    them, `names` are the names of all."""
+    them, `names` are the names of all. A search reports it again when it adds commands."""
 
     commands: int
     names: tuple[str, ...] = ()
@@ -95,6 +123,9 @@ RunEvent = Union[  # noqa: UP007 (3.10)
     OutputRelayed,
     CommandFinished,
     CommandFailed,
+    CommandPruned,
+    TrialStarted,
+    TrialEnded,
     Diagnostic,  # a warning, which does not stop the run
 ]
 RunReporter = Callable[[RunEvent], None]

@@ -59,7 +59,7 @@ class JobResult(NamedTuple):
     `step` is the index of the last line that ran. `was_interrupted`: Ctrl-C ended it, as is usual
     for a server, and it exited with 0. `execution` is None for a job that ran here, at once.
     `timeout` is the limit at which the job was ended, if it was. `is_lost`: the machine that it ran
-    on did not answer any more.
+    on did not answer any more. `cancelled` is why we stopped it, if we did.
     """
 
     command: Command
@@ -70,6 +70,7 @@ class JobResult(NamedTuple):
     execution: Execution | None = None
     timeout: Timeout | None = None
     is_lost: bool = False
+    cancelled: str = ""
 
 
 def get_executor(name: str, project: Project, address: str | None) -> Executor:

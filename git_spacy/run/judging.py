@@ -14,7 +14,7 @@ from git_spacy.state.stat_cache import Observed
 from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
 
 
 def judge(command: Command, context: RunContext) -> tuple[Verdict, Observed]:

@@ -18,6 +18,7 @@ from git_spacy.project.model import Command
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandPruned,
     CommandRepeated,
     CommandStarted,
     LinePrinted,
@@ -78,6 +79,8 @@ class RunLogs:
             self._writers[event.command].write(event.data)
         elif isinstance(event, CommandFinished):
             self._end(event.command, f"done in {event.seconds:.1f} s")
+        elif isinstance(event, CommandPruned):
+            self._end(event.command, f"pruned ({event.reason})")
         elif isinstance(event, CommandFailed) and event.command in self._writers:
             self._end(event.command, f"failed ({event.error.problems[0].message})")
 
@@ -90,6 +93,11 @@ class RunLogs:
         if self._finished % _REMOVAL_INTERVAL == 0:
             run_logs.remove_oldest(self._root)
         self._finished += 1
+
+    def add_commands(self, commands: Iterable[Command]) -> None:
+        """Take part in the run of further commands."""
+
+        self._names |= {command.name: command.variant_of or command.name for command in commands}
 
     def recorded(self, command: Command, record: RunRecord) -> None:
         """Remember the run record of a command, which names its log."""

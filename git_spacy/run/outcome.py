@@ -9,13 +9,14 @@ from git_spacy.errors import GitSpacyError
 
 class RunOutcome(NamedTuple):
     """The names of the commands that ran (or would run, in a dry run), were skipped, were restored,
-    failed (with their errors), and were not started because of a failure."""
+    failed (with their errors), were not started because of a failure, and were pruned."""
 
     ran: tuple[str, ...]
     skipped: tuple[str, ...]
     restored: tuple[str, ...] = ()
     failed: tuple[tuple[str, GitSpacyError], ...] = ()
     not_started: tuple[str, ...] = ()
+    pruned: tuple[str, ...] = ()
 
     def error(self) -> GitSpacyError | None:
         """Combine all failures into one error with the exit code of the first; None if there are no

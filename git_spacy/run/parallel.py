@@ -58,6 +58,13 @@ class ParallelExecutor:
                     return job.result
             self._poll()
 
+    def cancel(self, command: str, reason: str) -> None:
+        """Stop the job of a command soon; `wait` returns its result, with the reason."""
+
+        for job in self._running:
+            if job.job.command.name == command:
+                job.cancelled = reason
+
     def _poll(self) -> None:
         timeout = _POLL_INTERVAL if any(job.needs_polling for job in self._running) else None
         for key, _ in self._selector.select(timeout):
@@ -83,6 +90,7 @@ class _RunningJob:
         self.job = job
         self.process: Process | None = None
         self.result: JobResult | None = None
+        self.cancelled = ""  # why it must stop
         self._steps = iter(job.steps)
         self._started = 0  # steps
         self._selector = selector
@@ -123,9 +131,13 @@ class _RunningJob:
             self._selector.register(self._pidfd, selectors.EVENT_READ, self.check_exit)
 
     def check_exit(self) -> None:
-        """Start the next step, or end the job, if the process has ended."""
+        """Start the next step, or end the job, if the process has ended or is to be stopped."""
 
-        if self.process is None or self.process.poll() is None:
+        if self.process is None:
+            return
+        if self.cancelled:
+            end_groups([self.process], signal.SIGTERM)
+        if self.process.poll() is None:
             return
         code = self.process.returncode
         if self._limit.has_expired:
@@ -133,7 +145,10 @@ class _RunningJob:
         self._release_process()
         for pipe in self._pipes:
             pipe.read()
-        if self._limit.has_expired:
+        if self.cancelled:
+            code = 128 + signal.SIGTERM
+            self._end(JobResult(self.job.command, code, cancelled=self.cancelled))
+        elif self._limit.has_expired:
             result = JobResult(self.job.command, EXIT_CODE, step=self._started - 1)
             self._end(result._replace(timeout=self._limit.timeout))
         elif code:

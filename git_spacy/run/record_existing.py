@@ -10,7 +10,7 @@ from git_spacy.project.model import Command
 from git_spacy.run import refusals
 
 if TYPE_CHECKING:
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
 
 
 def record_existing(commands: Sequence[Command], context: RunContext) -> None:

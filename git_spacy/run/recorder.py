@@ -113,12 +113,13 @@ class Recorder:
         self, pending: PendingRecord, command: Command, inputs: Observed, outs: Observed, *,
         exit: int = 0, how: How = "run", source: str = "", tree: Path | None = None,
         execution: Execution | None = None, timeout: Timeout | None = None,
-        attempts: Sequence[Attempt] = (),
+        attempts: Sequence[Attempt] = (), pruned: bool = False,
     ) -> RunRecord | None:  # fmt: skip
         """Record that `command` ended with the exit code `exit`, having read the dependencies
         `inputs` and written the outputs `outs`: in the project, or in `tree`, a copy of it.
         `execution` has its times if it ran on a cluster, and `timeout` is the limit at which it was
-        ended. `attempts` failed before. Return the record, or None if that failed.
+        ended. `attempts` failed before. It was `pruned` if a search stopped it. Return the record,
+        or None if that failed.
         """
 
         if pending.base is None:
@@ -150,6 +151,7 @@ class Recorder:
                 isolated=tree is not None,
                 timeout=timeout.seconds if timeout else 0.0,
                 attempts=tuple(attempts),
+                pruned=pruned,
             )
             run_history.queue_record(self._root, pending.base.commit, record)
         except (GitSpacyError, OSError) as error:

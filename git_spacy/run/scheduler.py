@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy import interrupts
@@ -26,9 +24,8 @@ from git_spacy.errors import (
     warning,
 )
 from git_spacy.files import make_directory
-from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.graph import DependencyGraph
-from git_spacy.project.model import Command, Project
+from git_spacy.project.model import Command
 from git_spacy.project.plan import RunPlan
 from git_spacy.project.variables import environment_names
 from git_spacy.run import refusals
@@ -36,75 +33,33 @@ from git_spacy.run.attempts import failed_attempt, may_be_repeated
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
+    CommandPruned,
     CommandRepeated,
     CommandRestored,
     CommandSkipped,
     CommandStarted,
     RunPlanned,
-    RunReporter,
 )
-from git_spacy.run.executor import Executor, Job, JobResult, missing_outputs, script_failure
-from git_spacy.run.interpreter import Interpreter, installed_version
+from git_spacy.run.executor import Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.judging import displayed_reasons, judge, stale_producers
 from git_spacy.run.outcome import RunOutcome
+from git_spacy.run.run_context import RunContext
 from git_spacy.run.script import build_steps, process_environment
 from git_spacy.run.script_check import check_scripts
 from git_spacy.state import worktree_status
 from git_spacy.state.results import (
     is_only_churn,
-    record_result,
     refresh_enclosing,
     refresh_entry,
 )
 from git_spacy.state.set_aside import SetAside
-from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.state.stat_cache import Observed
 from git_spacy.state.verdict import Verdict
 
 if TYPE_CHECKING:
     from git_spacy.history.run_record import Attempt
-    from git_spacy.run.logs import RunLogs
-    from git_spacy.run.previous_outputs import OutputCache, PreviousOutputs
-    from git_spacy.run.recorder import PendingRecord, Recorder
-    from git_spacy.run.variant_runs import VariantRuns
-
-
-class RunContext(NamedTuple):
-    """The settings and services that all commands of one run share.
-
-    The commands named in `force` run even if they are up to date; `jobs` is how many may run at a
-    time; with `keep_going`, a failure only stops the commands that depend on the failed one.
-    `show_running` is called with the names of the commands that run, and of those that have not
-    started, before each wait for them.
-    With `keep_outputs`, scripts find the outputs of their earlier runs. `logs` are the logs of the
-    run, which also take part in `report`. `variants` run in copies of the project.
-    """
-
-    project: Project
-    root: Path
-    lock: LockFile
-    stats: StatCache
-    executor: Executor
-    python: Interpreter
-    environ: Mapping[str, str]
-    report: RunReporter
-    recorder: Recorder | None = None
-    force: frozenset[str] = frozenset()
-    dry: bool = False
-    jobs: int = 1
-    keep_going: bool = False
-    cache: OutputCache | None = None
-    show_running: Callable[[Collection[str], Collection[str]], None] = lambda *_: None
-    keep_outputs: bool = False
-    logs: RunLogs | None = None
-    variants: VariantRuns | None = None
-
-    def record_result(
-        self, command: Command, observed: Observed, before: Collection[str] = ()
-    ) -> None:
-        """Record the result of `command` in the lock, as `results.record_result` does."""
-
-        spacy_version = partial(installed_version, self.python, "spacy")
-        record_result(command, observed, self.lock, self.stats, spacy_version, before)
+    from git_spacy.run.previous_outputs import PreviousOutputs
+    from git_spacy.run.recorder import PendingRecord
 
 
 class _RunningCommand(NamedTuple):
@@ -129,12 +84,13 @@ def run(plan: RunPlan, context: RunContext) -> RunOutcome:
     anything runs, raises InvalidInput for paths without a value.
     """
 
-    refusals.require_values(plan.commands)
+    commands = (*plan.commands, *(context.search.examples if context.search else ()))
+    refusals.require_values(commands)
     if context.cache is None and context.variants is None:  # these may replace files by links
         context.stats.assume_no_changes()
     environ = process_environment(context.python, context.environ)
     check_scripts(
-        plan.commands,
+        commands,
         context.project.environment,
         environ,
         lambda c: c.name in context.force or judge(c, context)[0].must_run,
@@ -184,6 +140,8 @@ class _Scheduler:
         self._skipped: list[str] = []
         self._restored: list[str] = []
         self._failed: list[tuple[str, GitSpacyError]] = []
+        self._pruned: list[str] = []
+        self._done: set[int] = set()
         known = context.lock.entries
         self._is_new = [command.name not in known for command in plan.commands]
         self._graph = DependencyGraph(context.project.commands)
@@ -225,6 +183,8 @@ class _Scheduler:
         context.report(RunPlanned(len(commands), names))
         while True:
             self._start_ready()
+            while self._add_trial():
+                self._start_ready()
             if not self._running:
                 break
             context.show_running(self.running, self.not_started)
@@ -232,17 +192,21 @@ class _Scheduler:
             command = result.command
             running = self._running[command.name]
             try:
-                if self._start_again(result, running):
+                if result.cancelled:
+                    self._prune(result, running)
+                elif self._start_again(result, running):
                     continue
-                self._finish(result, running)
+                else:
+                    self._finish(result, running)
             except (CheckFailed, ScriptFailed, ExternalError, Refused) as error:
                 if not self._is_isolated(command):
                     running = self._running[command.name]
                     self._previous_outputs.failed(command, running.aside, running.before)
                 self._fail(command, error)
             else:
-                self._ran.append(command.name)
-                self._mark_done(running.number)
+                if not result.cancelled:
+                    self._ran.append(command.name)
+                    self._mark_done(running.number)
             del self._running[command.name]
             if result.was_interrupted and command.name in self._ran and self._waiting:
                 raise interrupts.interrupted(signal.SIGINT)
@@ -252,6 +216,7 @@ class _Scheduler:
             tuple(self._restored),
             tuple(self._failed),
             self.not_started,
+            tuple(self._pruned),
         )
 
     @property
@@ -279,6 +244,46 @@ class _Scheduler:
                 self._start(number, command)
             except (CheckFailed, ScriptFailed, InvalidInput) as error:
                 self._fail(command, error)
+
+    def _add_trial(self) -> bool:
+        """Add the commands of the next trial of a search, if there is one and it can start."""
+
+        context = self._context
+        if context.search is None or len(self._running) >= context.jobs:
+            return False
+        plan = context.search.next_trial(context)
+        if plan is None:
+            return False
+        first = len(self._plan.commands)
+        self._plan = self._plan.extended(plan)
+        for number in range(first, len(self._plan.commands)):
+            self._unfinished.append(set(self._plan.after[number] - self._done))
+            self._waiting.append(number)
+            self._is_new.append(True)
+        forced = context.force | context.search.forced(plan)
+        self._context = context._replace(force=forced)
+        if context.logs:
+            context.logs.add_commands(plan.commands)
+        context.report(RunPlanned(len(self._plan.commands)))
+        return True
+
+    def _prune(self, result: JobResult, running: _RunningCommand) -> None:
+        """Record a command that was stopped, and forget those that depend on it."""
+
+        command, context = result.command, self._context
+        assert context.variants
+        record = context.variants.prune(command, running.before, context, running.pending_record)
+        if record and context.logs:
+            context.logs.recorded(command, record)
+        self._pruned.append(command.name)
+        self._forget_dependents(running.number)
+        context.report(CommandPruned(command.name, result.cancelled))
+
+    def _forget_dependents(self, number: int) -> None:
+        for other in tuple(self._waiting):
+            if other in self._waiting and number in self._unfinished[other]:
+                self._waiting.remove(other)
+                self._forget_dependents(other)
 
     def _is_isolated(self, command: Command) -> bool:
         return self._context.variants is not None and command.name in self._context.variants
@@ -484,6 +489,7 @@ class _Scheduler:
         self._context.report(CommandFailed(command.name, error))
 
     def _mark_done(self, number: int) -> None:
+        self._done.add(number)
         for unfinished in self._unfinished:
             unfinished.discard(number)
 

@@ -7,16 +7,19 @@ dependencies, and its outputs can be restored, it is up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from git_spacy.errors import CheckFailed, ExternalError, GitSpacyError, local_failure, warning
 from git_spacy.history import run_history
+from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_record import Attempt, RunRecord
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.plan import RunPlan
 from git_spacy.run.events import RunReporter
 from git_spacy.run.executor import Job, JobResult, missing_outputs, script_failure
 from git_spacy.run.recorder import PendingRecord, plain_variables
@@ -28,7 +31,7 @@ from git_spacy.state.variant_folder import remove_variant_folders
 from git_spacy.state.verdict import Reason, Verdict
 
 if TYPE_CHECKING:
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
 
 # variables with the folder of a tool's own logs, which must not be lost with the copy
 _TOOL_FOLDERS = ("WANDB_DIR",)
@@ -62,10 +65,12 @@ class VariantCache(Protocol):
 
 
 class _Result(NamedTuple):
-    """The dependencies and the outputs of a variant that is up to date or has just run."""
+    """The dependencies, the outputs and the metrics (by file) of a variant that is up to date or
+    has just run."""
 
     deps: Observed
     outs: Observed
+    metrics: Mapping[str, Mapping[str, float]]
 
 
 class VariantRuns:
@@ -73,21 +78,23 @@ class VariantRuns:
     commands that each depends on.
 
     The copies are in `folder`. With `may_restore`, outputs that the cache has are restored instead
-    of running a command.
+    of running a command. `metric_patterns` choose the outputs with metrics.
     """
 
     def __init__(
         self, commands: Iterable[Command], upstream: Mapping[str, tuple[str, ...]],
         cache: VariantCache, folder: Path, *, may_restore: bool,
+        metric_patterns: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._commands = {c.name: c for c in commands if c.name in upstream}
-        self._upstream = upstream
+        self._upstream = dict(upstream)
+        self._metric_patterns = metric_patterns
         self._cache = cache
         self._folder = folder
         self._may_restore = may_restore
         self._results: dict[str, _Result] = {}
         self._trees: dict[str, VariantTree] = {}
-        self._known_records: dict[str, list[RunRecord]] | None = None
+        self._known_records: dict[tuple[str, str], list[RunRecord]] | None = None
         self._warned: set[str] = set()  # commands that wrote files beside their outputs
 
     def __contains__(self, name: object) -> bool:
@@ -97,6 +104,24 @@ class VariantRuns:
         """Return whether `command` can depend on what `other` produces in this run."""
 
         return other.name not in self or other.name in self._upstream.get(command.name, ())
+
+    def add(self, plan: RunPlan) -> None:
+        """Add the isolated commands of another plan."""
+
+        self._upstream |= plan.isolated
+        self._commands |= {c.name: c for c in plan.commands if c.name in plan.isolated}
+
+    def metrics(self, name: str) -> Mapping[str, Mapping[str, float]]:
+        """Return the metrics of a variant that is up to date or has run, by file."""
+
+        return self._results[name].metrics
+
+    def forget(self, names: Iterable[str], others: Iterable[str]) -> None:
+        """Remove the copies that the variants `names` ran in, unless one of `others` does, too."""
+
+        unused = set(map(self._tree_name, names)) - set(map(self._tree_name, others))
+        for key in unused & self._trees.keys():
+            remove_variant_folders([self._trees.pop(key).root])
 
     # Judging
 
@@ -109,10 +134,14 @@ class VariantRuns:
         if command.no_skip or not command.produced:
             text = "sets no_skip" if command.no_skip else "declares no outputs"
             return Verdict("always_runs", (Reason("always_runs", text),), missing), before
-        records = self._records(context).get(command.name, ())
-        if not records or missing:
+        records = self.records(command, context)
+        if not any(record.exit == 0 for record in records) or missing:
             return Verdict("not_run", (Reason("not_run", "not run yet"),), missing), before
-        same = [record for record in records if _has_same_inputs(record, command, before)]
+        same = [
+            record
+            for record in records
+            if record.exit == 0 and _has_same_inputs(record, command, before)
+        ]
         if not same:
             reason = Reason("script", "its script or a dependency changed")
             return Verdict("stale", (reason,)), before
@@ -120,8 +149,16 @@ class VariantRuns:
         if not self._cache.has(outs.values()):
             reason = Reason("output", "its outputs are not in the cache any more")
             return Verdict("stale", (reason,)), before
-        self._results[command.name] = _Result(before, outs)
+        self._results[command.name] = _Result(before, outs, same[-1].metrics)
         return Verdict("up_to_date"), before
+
+    def pruned_record(self, command: Command, before: Observed, context: RunContext) -> (
+        RunRecord | None
+    ):  # fmt: skip
+        """Return the record of a run of the variant that a search stopped, with the same inputs."""
+
+        records = reversed(self.records(command, context))
+        return next((r for r in records if r.pruned and _has_read(r, command, before)), None)
 
     def _dependencies(self, command: Command, context: RunContext) -> dict[str, Fingerprint | None]:
         """Return the fingerprints of the dependencies: in the project, or of results of variants.
@@ -155,30 +192,42 @@ class VariantRuns:
         self._place_outputs(tree, command, path)
         return _stats_of(tree).fingerprint(path.normal)
 
-    def _records(self, context: RunContext) -> Mapping[str, list[RunRecord]]:
-        """Return the records of successful runs of the variants, by name, the oldest first.
+    def records(self, command: Command, context: RunContext) -> Sequence[RunRecord]:
+        """Return the records of the isolated runs of a variant before this run, the oldest first:
+        those that succeeded or were pruned."""
 
-        They are those before this run: all notes are read once.
-        """
-
-        if self._known_records is not None:
-            return self._known_records
-        found: dict[str, list[RunRecord]] = {}
-        self._known_records = found
         if context.recorder is None:
-            return found
-        keys = {
-            (command.variant_of, plain_variables(context.recorder.variables(command))): name
-            for name, command in self._commands.items()
-        }
-        with suppress(GitSpacyError, OSError):  # without a repository there are no run records
-            for record in run_history.all_records(context.root):
-                name = keys.get((record.command, plain_variables(record.vars)))
-                if name and record.isolated and record.exit == 0:
-                    found.setdefault(name, []).append(record)
-        for records in found.values():
-            records.sort(key=lambda record: record.time)
-        return found
+            return ()
+        key = command.variant_of, plain_variables(context.recorder.variables(command))
+        return self._all_records(context).get(key, ())
+
+    def recorded_variables(self, commands: Collection[str], context: RunContext) -> (
+        list[Mapping[str, Any]]
+    ):  # fmt: skip
+        """Return the variables of all such records of `commands`, the oldest first."""
+
+        records = [
+            record
+            for (name, _), records in self._all_records(context).items()
+            if name in commands
+            for record in records
+        ]
+        return [record.vars for record in sorted(records, key=lambda record: record.time)]
+
+    def _all_records(self, context: RunContext) -> Mapping[tuple[str, str], list[RunRecord]]:
+        """Return the records by command and variables. All notes are read once."""
+
+        if self._known_records is None:
+            found: dict[tuple[str, str], list[RunRecord]] = {}
+            self._known_records = found
+            with suppress(GitSpacyError, OSError):  # without a repository there are no run records
+                for record in run_history.all_records(context.root):
+                    if record.isolated and (record.exit == 0 or record.pruned):
+                        key = record.command, plain_variables(record.vars)
+                        found.setdefault(key, []).append(record)
+            for records in found.values():
+                records.sort(key=lambda record: record.time)
+        return self._known_records
 
     # Running
 
@@ -275,6 +324,20 @@ class VariantRuns:
         self._warn_of_undeclared_files(command, tree, context.report)
         return record
 
+    def prune(
+        self, command: Command, before: Observed, context: RunContext,
+        pending: PendingRecord | None,
+    ) -> RunRecord | None:  # fmt: skip
+        """Record that a variant was stopped, and return the record."""
+
+        if not context.recorder or not pending:
+            return None
+        tree = self._tree(command, context)
+        code = 128 + signal.SIGTERM
+        return context.recorder.end(
+            pending, command, before, {}, exit=code, tree=tree.root, pruned=True
+        )
+
     def _keep(self, command: Command, before: Observed, outs: Observed, tree: VariantTree) -> None:
         try:
             self._cache.in_folder(tree.root).keep(command, before, outs)
@@ -283,7 +346,9 @@ class VariantRuns:
             raise local_failure(error, action) from None
         for path in command.produced:
             tree.remember(path)
-        self._results[command.name] = _Result(before, outs)
+        files = metric_files(command, self._metric_patterns)
+        metrics = {path.text: metrics_in(tree.root, path.normal) for path in files}
+        self._results[command.name] = _Result(before, outs, metrics)
 
     def _warn_of_undeclared_files(
         self, command: Command, tree: VariantTree, report: RunReporter
@@ -324,10 +389,15 @@ class VariantRuns:
         tree.remember(path)
 
     def _tree(self, command: Command, context: RunContext) -> VariantTree:
-        key = command.name.removeprefix(command.variant_of).strip()
+        key = self._tree_name(command.name)
         if key not in self._trees:
             self._trees[key] = VariantTree(context.project, context.root, self._folder, key)
         return self._trees[key]
+
+    def _tree_name(self, name: str) -> str:
+        """Return what the variants have in common that share a copy: their values."""
+
+        return name.removeprefix(self._commands[name].variant_of).strip()
 
     def close(self) -> None:
         """Remove the copies of the project."""
@@ -342,6 +412,14 @@ def _stats_of(tree: VariantTree) -> StatCache:
 
 
 def _has_same_inputs(record: RunRecord, command: Command, before: Observed) -> bool:
+    return (
+        _has_read(record, command, before)
+        and [file.path for file in record.outs] == [path.text for path in command.produced]
+        and all(file.md5 for file in record.outs)
+    )
+
+
+def _has_read(record: RunRecord, command: Command, before: Observed) -> bool:
     read = {
         path.text: (now.digest, now.names) if (now := before[path.normal]) else (None, "")
         for path in command.deps
@@ -349,8 +427,6 @@ def _has_same_inputs(record: RunRecord, command: Command, before: Observed) -> b
     return (
         record.script == command.script
         and {file.path: (file.md5, file.names) for file in record.deps} == read
-        and [file.path for file in record.outs] == [path.text for path in command.produced]
-        and all(file.md5 for file in record.outs)
     )
 
 

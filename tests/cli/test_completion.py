@@ -64,6 +64,7 @@ def words(folder: Path, *typed: str) -> list[str]:
         (["run", "--vars.seed=2", "tr"], ["train"]),
         (["run", "--set", "m"], ["model.width="]),
         (["run", "--matrix", ""], ["vars.seed=", "vars.model.width="]),
+        (["run", "--search", ""], ["vars.seed=", "vars.model.width="]),
         (["run", "--force", "tr"], ["train"]),
         (["run", "--", "tr"], ["train"]),
         (["log", "--command", "p"], ["prepare"]),

@@ -6,7 +6,8 @@ import os
 import shlex
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
@@ -14,15 +15,16 @@ import click
 from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import InvalidInput, Refused
+from git_spacy.errors import Interrupted, InvalidInput, Refused
 from git_spacy.project import graph, loader, matrix, matrix_plan, plan
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.permission import require_all_writable, written_by_commands
 
 if TYPE_CHECKING:
+    from git_spacy.cli.search import PlannedSearch
     from git_spacy.run.outcome import RunOutcome
-    from git_spacy.run.scheduler import RunContext
+    from git_spacy.run.run_context import RunContext
     from git_spacy.state.run_lock import Registration
 
 EXAMPLES = (
@@ -34,6 +36,7 @@ EXAMPLES = (
         "git spacy run all --jobs 3 --matrix vars.seed=0,1,2",
         "Use three seeds in parallel.",
     ),
+    ("git spacy run all --search vars.dropout=0.1..0.5", "Search for the best value."),
 )
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
 SETTINGS = (
@@ -41,6 +44,7 @@ SETTINGS = (
     "spacy.log", "spacy.allowOutside",
 )  # fmt: skip
 
+_SEARCH_OPTIONS = ("dimensions", "trials", "objective", "search_seed")
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
 
@@ -64,6 +68,13 @@ _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
     "--matrix", "axes", multiple=True, metavar="VAR=A,B",
     help="Run once per value; repeat for combinations.",
 )  # fmt: skip
+@click.option(
+    "--search", "dimensions", multiple=True, metavar="VAR=A..B",
+    help="Search for the best value, with Optuna; repeatable.",
+)  # fmt: skip
+@click.option("--trials", type=click.IntRange(1), metavar="N", help="Trials of a search. [20]")
+@click.option("--objective", metavar="METRIC", help="What a search improves: spaCy's score.")
+@click.option("--search-seed", type=click.IntRange(0), metavar="N", help="Seed of a search. [0]")
 @click.option(
     "--output", "output_format", type=click.Choice(("prefix", "grouped")), default="prefix",
     show_default=True, help="Prefix lines with the command, or group them by command.",
@@ -109,13 +120,13 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         from git_spacy.state.dvc_files import check_labels
 
         check_labels(context.root, context.data, os.environ)
-    request = _RunRequest(names, **options)
+    request = _read_request(context, names, options)
     planned, jobs = _plan_run(context, request)
     _require_permission(context, request, planned)
     if request.dry:
         context.recover_outputs()
     started = time.time()
-    with _lock(context, request, planned) as registration:
+    with _results_if_interrupted(request), _lock(context, request, planned) as registration:
         outcome = _execute(context, request, planned, jobs, registration)
     if len(planned.commands) > 1:
         output.message(summary(outcome, dry=request.dry))
@@ -125,8 +136,8 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         _show_what_to_commit(context, planned)
         _show_changed_metrics(context, planned, outcome, started)
         _show_what_dvc_misses(context, outcome)
-    if planned.isolated and not request.dry:
-        _show_variant_hints(context, planned, outcome)
+    if planned.isolated:
+        _show_variant_hints(context, request, planned, outcome)
     if error := outcome.error():
         raise error
 
@@ -147,11 +158,31 @@ class _RunRequest(NamedTuple):
     address: str | None
     log: bool | None
     no_wait: bool
+    search: PlannedSearch | None
 
     def is_alone(self, jobs: int) -> bool:
         """Return whether each command runs alone and has the terminal to itself."""
 
-        return jobs == 1 and not (self.address or self.executor)
+        return jobs == 1 and not (self.address or self.executor or self.search)
+
+    def select(self, project: Project) -> tuple[Command, ...]:
+        """Return the commands of `project` that were asked for, in order."""
+
+        commands = graph.expand_names(project, self.names)
+        return plan.with_producers(project, commands) if self.upstream else commands
+
+
+def _read_request(
+    context: CommandContext, names: tuple[str, ...], options: dict[str, Any]
+) -> _RunRequest:
+    search_options = {name: options.pop(name) for name in _SEARCH_OPTIONS}
+    request = _RunRequest(names, search=None, **options)
+    if any(value not in (None, ()) for value in search_options.values()):
+        from git_spacy.cli.search import plan_search
+
+        search = plan_search(context, {**options, **search_options}, request.select)
+        request = request._replace(search=search)
+    return request
 
 
 def _check_names(project: Project, names: tuple[str, ...]) -> None:
@@ -164,6 +195,18 @@ def _check_names(project: Project, names: tuple[str, ...]) -> None:
     graph.expand_names(project, names)
 
 
+@contextmanager
+def _results_if_interrupted(request: _RunRequest) -> Iterator[None]:
+    """Print the trials of a search that is interrupted."""
+
+    try:
+        yield
+    except Interrupted:
+        if request.search:
+            request.search.show()
+        raise
+
+
 def _plan_run(context: CommandContext, request: _RunRequest) -> tuple[plan.RunPlan, int]:
     """Return the plan, and how many commands may run at a time.
 
@@ -172,16 +215,15 @@ def _plan_run(context: CommandContext, request: _RunRequest) -> tuple[plan.RunPl
     these are variants.
     """
 
-    def select(project: Project) -> tuple[Command, ...]:
-        commands = graph.expand_names(project, request.names)
-        return plan.with_producers(project, commands) if request.upstream else commands
-
+    if request.search:
+        planned = request.search.plan
+        return planned, _count_jobs(context, request, planned.commands)
     if request.axes:
         axes = [matrix.parse_axis(axis) for axis in request.axes]
-        cells = matrix.read_matrix(context.data, context.variables, axes, select)
+        cells = matrix.read_matrix(context.data, context.variables, axes, request.select)
         planned = matrix_plan.plan_matrix(cells)
         return planned, _count_jobs(context, request, planned.commands)
-    commands = context.as_variants(select(context.project))
+    commands = context.as_variants(request.select(context.project))
     jobs = _count_jobs(context, request, commands)
     if request.is_alone(jobs) and not (request.upstream or request.keep_going):
         return plan.sequential_plan(commands), jobs
@@ -285,6 +327,8 @@ def _execute(
         shared = shared._replace(report=report)
         if not request.dry and _wants_logs(context, request, is_alone=is_alone):
             shared = _with_logs(shared, planned, is_alone=is_alone)
+        if request.search:
+            planned, shared = request.search.begin(shared)
         return run_commands(planned, shared)
 
 
@@ -335,8 +379,9 @@ def _with_cache(
 
         folder = variant_folder(context.root, process)
         variants = VariantRuns(
-            planned.commands, planned.isolated, cache, folder, may_restore=is_wanted
-        )
+            planned.commands, planned.isolated, cache, folder, may_restore=is_wanted,
+            metric_patterns=context.settings.get("spacy.metrics", "").split(),
+        )  # fmt: skip
         shared = shared._replace(variants=variants)
     return shared._replace(cache=None if request.dry or not is_wanted else cache)
 
@@ -364,9 +409,15 @@ def _with_logs(shared: RunContext, planned: plan.RunPlan, *, is_alone: bool) -> 
 
 
 def _show_variant_hints(
-    context: CommandContext, planned: plan.RunPlan, outcome: RunOutcome
+    context: CommandContext, request: _RunRequest, planned: plan.RunPlan, outcome: RunOutcome
 ) -> None:
     """Print how to compare variants that ran in copies of the project, and how to get one."""
+
+    if request.search:
+        show = request.search.show_plan if request.dry else request.search.show
+        show()
+    if request.search or request.dry:
+        return
 
     from git_spacy.cli.variant_hints import show_variant_hints
     from git_spacy.git.repository import Repository
