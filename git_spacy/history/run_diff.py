@@ -67,7 +67,8 @@ class MetricsTable(NamedTuple):
 class Comparison(NamedTuple):
     """A table per command with metrics, the commands without metrics, and failed runs.
 
-    A run is listed in `failed` if it is the last one of its command and set of variables.
+    A run is listed in `failed` if it is the last one of its command and set of variables. Runs that
+    a search stopped have no result, and have not failed.
     """
 
     tables: tuple[MetricsTable, ...]
@@ -82,6 +83,8 @@ def compare(runs: Iterable[VariantRun]) -> Comparison:
     succeeded: dict[tuple[str, str], dict[tuple[str, ...], VariantRun]] = {}
     for run in runs:
         record = run.record
+        if record.pruned:
+            continue
         key = record.project, record.command, _key(run.params.variables)
         last.setdefault(key, run)
         if record.exit == 0:

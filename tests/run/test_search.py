@@ -128,6 +128,10 @@ def test_a_search_finds_the_best_values_and_prunes_the_others(root: Path, spacy:
     assert not list((root / ".git/spacy").glob("**/variants"))
     log = spacy("log", cwd=root).out
     assert (log.count("  pruned  "), log.count("failed")) == (pruned, 0)
+    assert "failed" not in spacy("log", "--table", cwd=root).err
+    page = root.parent / "report.html"
+    assert spacy("report", "-o", page, cwd=root).code == 0
+    assert page.read_text().count("pruned by a search") == pruned
     (name,) = re.findall(r"^==> (train .*): pruned", done.err, re.MULTILINE)[-1:]
     assert "pruned (score " in spacy("show", "--log", name, cwd=root).out.splitlines()[-1]
 
@@ -222,6 +226,15 @@ def test_an_interrupted_search_shows_its_trials_and_goes_on(root: Path, spacy: S
     write(root, {"train.sh": script.replace("test $3 != 14", "true")})
     done = spacy(*search, cwd=root)
     assert (done.code, counts(done)) == (0, "4 trials: 4 complete")
+
+
+def test_a_trial_cannot_have_paths_outside_the_project(root: Path, spacy: Spacy) -> None:
+    text = PROJECT.replace("outputs: [training/model]", "outputs: [training/model, ../outside]")
+    write(root, {"project.yml": text})
+    done = spacy("run", "all", *FEW, cwd=root)
+    assert (done.code, ran(done), "'../outside' is outside the project" in done.err) == (
+        3, Counter(), True
+    )  # fmt: skip
 
 
 def test_a_dry_run_says_what_would_be_searched(root: Path, spacy: Spacy) -> None:

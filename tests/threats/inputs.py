@@ -81,7 +81,7 @@ OUTSIDE = (
 # Command lines that read project.yml, and others that work in a project without reading it.
 READS = (
     "assets", "assets --force", "run all", "run all --dry", "run all --force", "run all -j 2",
-    "run all --upstream", "run all --matrix vars.x=1", "run all --search vars.x=1,2", "run all --executor ray", "run all --restore",
+    "run all --upstream", "run all --matrix vars.x=1", "run all --executor ray", "run all --restore",
     "status", "status --json", "status --no-data", "check", "check --staged", "check generated --fix",
     "lock record all", "lock rebuild", "ignore", "dvc", "document", "graph", "graph -o graph.svg",
     "push", "pull", "restore", "resolved", "resolved --json", "add streamlit",

@@ -415,7 +415,7 @@ def _filters(runs: Sequence[VariantRun]) -> str:
         "</label>"
         '<label>State <select id="state"><option value="">all</option>'
         '<option value="c">in a commit</option><option value="x">experiment</option>'
-        '<option value="f">failed</option></select></label>'
+        '<option value="f">failed or pruned</option></select></label>'
         '<button type="reset">Show all</button>'
         f'<output id="count" for="search command state">{len(runs)} of {len(runs)} runs</output>'
         "<noscript>Sorting and filtering need JavaScript.</noscript></form>"
@@ -455,6 +455,8 @@ def _state(run: VariantRun) -> tuple[str, str]:
 
     # the commit whose lock has the result usually has the edits, too
     edits = ", with uncommitted edits" if run.record.dirty and run.run.matched_by != "lock" else ""
+    if run.record.pruned:
+        return "f", f"pruned by a search{edits}"
     if run.record.exit:
         return "f", f"failed, exit code {run.record.exit}{edits}"
     if run.run.is_experiment:
