@@ -38,7 +38,7 @@ EXAMPLES = (
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
 SETTINGS = (
     "spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared",
-    "spacy.log", "spacy.allowOutside",
+    "spacy.rayRequirements", "spacy.log", "spacy.allowOutside",
 )  # fmt: skip
 
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
