@@ -26,6 +26,7 @@ from git_spacy.errors import EXIT_CODES
 from git_spacy.generate import registry
 from git_spacy.lock import lock_format
 from git_spacy.project import loader, schema_keys
+from git_spacy.run.requirements import satisfies
 from tests.testing import console
 from tests.testing.hooks import REFUSED, two_projects
 from tests.testing.projects import Spacy, on_path, project
@@ -522,3 +523,29 @@ def test_completion_is_turned_on(
     assert shell(lines, tmp_path).returncode == 0
     link = sealed / ".local/share/bash-completion/completions/git-spacy"
     assert str(link.readlink()) == f"{sys.prefix}/share/bash-completion/completions/git-spacy"
+
+
+def test_the_example_for_kubernetes_is_one_cluster_of_one_version_of_ray() -> None:
+    """Its manifest was checked against KubeRay's schema by hand; this keeps what users rely on."""
+
+    text = DOCUMENTS["how-to/parallel.md"].read_text()
+    (block,) = (
+        block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if "RayCluster" in block
+    )
+    manifest = yaml.safe_load(block)
+    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", "RayCluster")
+    assert f"svc/{manifest['metadata']['name']}-head-svc" in text.replace("service/", "svc/")
+    assert f"ray.io/cluster={manifest['metadata']['name']}," in text
+    groups = [manifest["spec"]["headGroupSpec"], *manifest["spec"]["workerGroupSpecs"]]
+    containers = [one for g in groups for one in g["template"]["spec"]["containers"]]
+    version = manifest["spec"]["rayVersion"]
+    assert {one["image"].partition(":")[2].split("-")[0] for one in containers} == {version}
+    (extra,) = (REPOSITORY / "pyproject.toml").read_text().partition("\nray = [")[2].split("]")[:1]
+    assert satisfies(version, extra.strip(' "').removeprefix("ray"))
+    for workers in groups[1:]:
+        assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
+        assert workers["groupName"]
+    for one in containers:
+        assert one["name"]
+        assert one["resources"]["limits"] == one["resources"]["requests"]
+    assert "has not been tried on a cluster" in text

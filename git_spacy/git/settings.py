@@ -91,6 +91,9 @@ ALL_SETTINGS = (
     Setting("spacy.rayShared", BOOLEAN, "true",
         "Let Ray workers that can access the project's folder work in it; otherwise, always"
         " transfer the files."),
+    Setting("spacy.rayRequirements", TEXT, "",
+        "A file of requirements in the project, e.g. requirements.txt, that Ray installs with pip"
+        " for each command that it runs."),
     Setting("spacy.allowOutside", FOLDERS, "",
         "A folder outside of the project in which outputs, assets and directories may be written."
         " An empty value clears the list."),

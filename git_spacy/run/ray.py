@@ -26,6 +26,7 @@ from git_spacy.run.events import LinePrinted, RunReporter, StepStarted
 from git_spacy.run.executor import Execution, Job, JobResult
 from git_spacy.run.line_buffer import LineBuffer
 from git_spacy.run.ray_cluster import Cluster, require_ray
+from git_spacy.run.ray_packages import read_requirements
 
 _NODE_ID = re.compile(r"[0-9a-f]{1,64}")
 _MAX_RESTARTS = 3  # of one command, after its worker was lost
@@ -49,6 +50,7 @@ class RayExecutor:
         self._cluster: Cluster | None = None
         self._proof: ray_worker.FolderProof | None = None
         self._secret = ""
+        self.requirements: tuple[str, ...] = ()  # which Ray installs for each command
         self._always_upload = False  # set once a worker did not have the project's folder
         self._running: list[_Task] = []
         self._warnings: list[Diagnostic] = []
@@ -56,6 +58,7 @@ class RayExecutor:
 
     def start(self, job: Job) -> None:
         if self._cluster is None:
+            self.requirements = read_requirements(job.project_root)
             self._cluster = Cluster(self._address)
             if created := ray_options.create_folder_proof(job.project_root):
                 self._proof, self._secret = created
@@ -101,7 +104,7 @@ class RayExecutor:
                     report(waiting)
                 self._warnings.clear()
                 for task in self._running:
-                    if task.result is not None:
+                    if task.result is not None and time.monotonic() >= task.ready_at:
                         self._running.remove(task)
                         return task.result
                 self._poll(report)
@@ -114,6 +117,9 @@ class RayExecutor:
         ray = self.ray
         unfinished = {id(task.events): task for task in self._running if task.result is None}
         streams = [task.events for task in unfinished.values()]
+        if not streams:
+            time.sleep(_POLL_INTERVAL)
+            return
         ready, _ = ray.wait(streams, num_returns=1, timeout=_POLL_INTERVAL, fetch_local=False)
         for stream in ready:
             task = unfinished[id(stream)]
@@ -156,9 +162,10 @@ class RayExecutor:
 
         chunks = archive and archive.chunks
         wait = delay if self._proof else 0
-        return ray_options.build_work_order(
+        order = ray_options.build_work_order(
             self._project, job, self._proof, self._secret, chunks, wait
         )
+        return order._replace(has_own_python=bool(self.requirements))
 
     @property
     def project(self) -> Project:
@@ -219,6 +226,7 @@ class _Task:
         self.command = job.command
         self.resources = executor.project.resources_for(job.command)
         self.result: JobResult | None = None
+        self.ready_at = 0.0  # when the result can be used, by the monotonic clock
         self.events: Any = None
         self._job = job
         self._executor = executor
@@ -229,6 +237,7 @@ class _Task:
         self._current_step = 0
         self._submitted: float | None = None  # by the monotonic clock
         self._queued = 0.0
+        self._has_timed_out = False
 
     def submit(self, with_files: bool) -> None:
         """Submit the task to Ray, and upload its files if `with_files`."""
@@ -241,7 +250,9 @@ class _Task:
         order = self._executor.work_order(
             self._job, self.archive, ray_worker.GRACE + 1 if self._losses else 0
         )
-        options = ray_options.task_options(self.resources, self.command.name)
+        options = ray_options.task_options(
+            self.resources, self.command.name, self._executor.requirements
+        )
         remote = _remote_function(ray).options(**options)
         with interrupts.deferred():
             self.events = remote.remote(order)
@@ -282,6 +293,9 @@ class _Task:
             self._outputs_file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._outputs_file.write(chunk)
 
+    def _on_timed_out(self, report: RunReporter) -> None:  # noqa: ARG002
+        self._has_timed_out = True
+
     def _on_exited(
         self, report: RunReporter, code: int, was_started: bool, seconds: Any, node: Any
     ) -> None:
@@ -306,8 +320,9 @@ class _Task:
             seconds, node, most=most, queued=self._queued, resources=reserved
         )
         self.result = self.result or JobResult(
-            self.command, code, step=self._current_step, execution=execution
-        )
+            self.command, code, step=self._current_step, execution=execution,
+            timeout=self._job.timeout if self._has_timed_out else None,
+        )  # fmt: skip
         self.close()
 
     def _restart(self, reason: str) -> None:
@@ -316,13 +331,16 @@ class _Task:
         self._submitted = None
         self._losses += 1
         name = self.command.name
-        if self._losses > _MAX_RESTARTS:
-            self._fail(
-                ExternalError(
-                    f"'{name}' lost its worker {self._losses} times ({reason})",
-                    hint="see Ray's logs; if it ran out of memory, request more in 'resources:'",
-                )
+        # with `retries`, the scheduler starts it again, and counts
+        if self._losses > (_MAX_RESTARTS if self.resources.retries is None else 0):
+            times = f" {self._losses} times" if self._losses > 1 else ""
+            error = ExternalError(
+                f"'{name}' lost its worker{times} ({reason})",
+                hint="see Ray's logs; if it ran out of memory, request more in 'resources:'",
             )
+            self.result = JobResult(self.command, failure=error, is_lost=True)
+            # its processes may still write into the folder
+            self.ready_at = time.monotonic() + ray_worker.GRACE + 1
             return
         self._executor.warn(
             f"'{name}' lost its worker ({reason}); restart {self._losses} of {_MAX_RESTARTS}"

@@ -7,7 +7,7 @@ import inspect
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ _MAX_BUFFERED_EVENTS = 16  # the worker pauses when we are this many events behi
 _OWN_VARIABLES = ("GIT_SPACY_VARS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 
 
-def task_options(resources: Resources, name: str) -> dict[str, Any]:
-    """Return Ray's options for the task of the command `name`."""
+def task_options(
+    resources: Resources, name: str, requirements: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return Ray's options for the task of the command `name`, for which it installs
+    `requirements`."""
 
     values = {
         "num_cpus": 1 if resources.num_cpus is None else resources.num_cpus,
@@ -33,6 +36,7 @@ def task_options(resources: Resources, name: str) -> dict[str, Any]:
         "memory": resources.memory,
         "accelerator_type": resources.accelerator_type,
         "resources": dict(resources.custom) or None,
+        "runtime_env": {"pip": list(requirements)} if requirements else None,
         "name": f"git spacy run {name}",
         "num_returns": "streaming",
         "max_retries": 0,  # we restart it ourselves and report that
@@ -104,6 +108,7 @@ def build_work_order(
         proof=proof and proof._replace(stamp=ray_worker.project_stamp(root)),
         archive=chunks,
         delay=delay,
+        timeout=job.timeout.seconds if job.timeout else 0.0,
     )
 
 
@@ -130,6 +135,11 @@ def worker_lost_errors(exceptions: Any) -> tuple[type[Exception], ...]:
 def task_error(name: str, error: Exception) -> ExternalError:
     """Return the error for a failure of Ray itself, not of the script or a lost worker."""
 
+    if type(error).__name__ == "RuntimeEnvSetupError":
+        pip = [line for line in str(error).splitlines() if line.startswith("ERROR: ")]
+        reason = (pip or [str(error)])[0].removeprefix("ERROR: ")
+        hint = "correct the file that 'git config spacy.rayRequirements' names"
+        return ExternalError(f"Ray could not install packages for '{name}': {reason}", hint=hint)
     cause = getattr(error, "cause", None)
     lines = str(cause or error).strip().splitlines()
     kind = type(cause or error).__name__

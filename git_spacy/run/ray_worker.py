@@ -3,14 +3,15 @@
 The module is pickled by value for machines without git-spacy, so it imports nothing from git_spacy.
 Events are plain tuples: ("no_folder",) if the project's folder is neither shared with this machine
 nor was it sent; ("step", number); ("printed", is_error, bytes); ("archived", bytes of a tar of the
-outputs); ("exited", exit code, whether the program could be started, seconds that the lines ran,
-id of the node).
+outputs); ("timed_out",) before the exit, if the lines were ended at the timeout; ("exited", exit
+code, whether the program could be started, seconds that the lines ran, id of the node).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import selectors
 import shlex
@@ -24,6 +25,7 @@ from contextlib import closing, contextmanager
 from typing import IO, Any, NamedTuple
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+TIMED_OUT = 124  # exit code
 _POLL_INTERVAL = 0.2  # seconds; Ray can only cancel a task between two calls that wait
 _READ_SIZE = 1 << 16
 _SECRET_LENGTH = 64  # characters
@@ -57,7 +59,8 @@ class WorkOrder(NamedTuple):
     they run in a temporary folder with the files of `archive` (chunks of a tar in Ray's object
     store) and only the variables in `public_environ`. `python` is the interpreter that occurs in
     the arguments, `supervisor` the source of ray_supervisor. The worker waits `delay` seconds
-    before it starts.
+    before it starts. It ends the lines `timeout` seconds later, unless that is 0. With
+    `has_own_python`, the interpreter is that of the worker, for which Ray has installed packages.
     """
 
     lines: tuple[tuple[str, ...], ...]
@@ -70,6 +73,8 @@ class WorkOrder(NamedTuple):
     proof: FolderProof | None
     archive: tuple[Any, ...] | None
     delay: float = 0.0
+    timeout: float = 0.0
+    has_own_python: bool = False
 
     def __repr__(self) -> str:
         return "WorkOrder(…)"  # Ray or an exception may log it, and environment values are secret
@@ -116,6 +121,8 @@ def execute(order: WorkOrder) -> Iterator[WorkerEvent]:
         time.sleep(_POLL_INTERVAL)
     if order.proof and (secret := _read_secret(order.proof, order.root)):
         environ = {**unseal(order.sealed_environ, secret), **_device_environ()}
+        if order.has_own_python:
+            environ |= {"PATH": _own_path(order, environ), "VIRTUAL_ENV": sys.prefix}
         last_event = yield from _run_lines(order, order.root, environ, folder="")
     elif order.archive is None:
         last_event = ("no_folder",)
@@ -149,12 +156,18 @@ def _isolated_environ(order: WorkOrder) -> dict[str, str]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(_RAY_PREFIXES)
     }
-    programs = os.path.dirname(_interpreter(order))
-    environ["PATH"] = os.pathsep.join(filter(None, (programs, environ.get("PATH", os.defpath))))
+    environ["PATH"] = _own_path(order, environ)
     return {**environ, **order.public_environ, **_device_environ()}
 
 
+def _own_path(order: WorkOrder, environ: Mapping[str, str]) -> str:
+    programs = os.path.dirname(_interpreter(order))
+    return os.pathsep.join(filter(None, (programs, environ.get("PATH", os.defpath))))
+
+
 def _interpreter(order: WorkOrder) -> str:
+    if order.has_own_python:
+        return sys.executable
     return order.python if os.access(order.python, os.X_OK) else sys.executable
 
 
@@ -167,13 +180,17 @@ def _run_lines(
     """
 
     code, was_started, began = 0, True, time.monotonic()
+    deadline = began + order.timeout if order.timeout else math.inf
     for number, line in enumerate(order.lines):
         yield ("step", number)
         arguments = _with_interpreter(line, order)
         with _supervised(order.supervisor, arguments, root, environ, folder) as (child, status):
-            report = yield from _forward_output(child, status)
-        # (an empty report means that the supervisor itself was killed)
+            report = yield from _forward_output(child, status, deadline)
+        # (an empty report means that the supervisor ended the lines, or was itself killed)
         code, was_started = int(report.lstrip(b"!") or 137), not report.startswith(b"!")
+        if not report and time.monotonic() >= deadline:
+            code = TIMED_OUT
+            yield ("timed_out",)
         if code:
             break
     seconds = time.monotonic() - began
@@ -245,10 +262,14 @@ def _wait_until_closed(descriptor: int) -> None:
 
 
 def _forward_output(
-    child: subprocess.Popen[bytes], status: int
+    child: subprocess.Popen[bytes], status: int, deadline: float
 ) -> Generator[WorkerEvent, None, bytes]:
-    """Yield the output of the program until it has ended, and return the supervisor's report."""
+    """Yield the output of the program until it has ended, and return the supervisor's report.
 
+    At the `deadline`, let the supervisor end the program.
+    """
+
+    assert child.stdin
     assert child.stdout
     assert child.stderr
     with selectors.DefaultSelector() as selector:
@@ -259,6 +280,8 @@ def _forward_output(
         selector.register(status, selectors.EVENT_READ)
         report = None
         while report is None:
+            if time.monotonic() >= deadline:
+                child.stdin.close()
             for key, _ in selector.select(_POLL_INTERVAL):
                 if key.fd == status:
                     report = os.read(status, 16)

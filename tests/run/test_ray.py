@@ -23,7 +23,7 @@ import pytest
 from git_spacy.errors import ExternalError
 from git_spacy.lock import lock_format
 from git_spacy.project import loader
-from git_spacy.run import ray_cluster
+from git_spacy.run import ray_cluster, ray_options, ray_worker
 from tests.run.test_run import SLEEPER, start_git_spacy, wait_for_content
 from tests.templates.test_ner_fashion import TEMPLATE, needs_spacy
 from tests.testing.projects import Done, process, project, snapshot, two_steps
@@ -341,6 +341,92 @@ def test_a_command_restarts_after_its_worker_was_killed(
     assert have_ended([int(first)])
     assert (root / "out").read_text() == "made"
     assert Path(where).exists() == (not uploads)
+
+
+@needs_time
+@pytest.mark.parametrize("uploads", [False, True])
+def test_a_command_with_retries_starts_again_after_its_worker_was_killed_or_its_timeout(
+    tmp_path: Path, ray: Ray, uploads: bool
+) -> None:
+    """Its first attempt loses the worker, the second exceeds the timeout, the third succeeds."""
+
+    name, tried = f"attempts-{uploads}", tmp_path / "tried"
+    script = f"""\
+import os, pathlib, time
+tried = pathlib.Path({str(tried)!r})
+number = len(tried.read_text().splitlines()) + 1 if tried.exists() else 1
+found = os.path.exists("out")
+open("out", "w").write(str(number))
+with tried.open("a") as stream:
+    stream.write(f"{{os.getpid()}} {{found}}\\n")
+time.sleep(0 if number == 3 else 1000)
+"""
+    root = project(
+        tmp_path / "p",
+        f"commands: [{{name: {name}, script: [python s.py], deps: [s.py], outputs: [out]}}]\n"
+        f"resources: {{{name}: {{timeout: 20s, retries: 2}}}}\n",
+        {"s.py": script},
+    )
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "x")
+    if uploads:
+        without_shared_folder(root)
+    child = start_git_spacy(root, "run", name, "--address", ray.address)
+    wait_for_content(tried)
+    (worker,) = workers(name)
+    os.kill(worker, signal.SIGKILL)
+    _, err = child.communicate(timeout=PATIENCE)
+    assert child.returncode == 0, err
+    assert f"warning: '{name}' lost its worker (WorkerCrashedError)\n".encode() in err
+    assert f"'{name}' was ended at its timeout of 20s\n".encode() in err
+    assert b": attempt 2 of 3\n" in err
+    assert b": attempt 3 of 3\n" in err
+    pids, found = zip(*(line.split() for line in tried.read_text().splitlines()), strict=True)
+    assert found == ("False",) * 3, "an attempt has found what an earlier one wrote"
+    assert have_ended([int(pid) for pid in pids])
+    assert (root / "out").read_text() == "3"
+    (record,) = json.loads(process("show", "--json", cwd=root).out)
+    assert [attempt["exit"] for attempt in record["attempts"]] == [4, 124]
+
+
+@needs_time
+@pytest.mark.parametrize("uploads", [False, True])
+def test_ray_installs_the_requirements_of_the_project(
+    tmp_path: Path, ray: Ray, uploads: bool
+) -> None:
+    """This needs a package index, as `pip install` does."""
+
+    script = "import tomli_w, sys; open('out', 'w').write(tomli_w.__file__)"
+    text = f'commands: [{{name: c, script: ["python -c \\"{script}\\""], outputs: [out]}}]'
+    root = project(tmp_path / "p", text, {"requirements.txt": "tomli-w  # small\n"})
+    git(root, "init", "-q")
+    git(root, "config", "spacy.rayRequirements", "requirements.txt")
+    if uploads:
+        without_shared_folder(root)
+    done = run_on(ray, root, "c")
+    assert done.code == 0, done.err
+    assert (root / "out").read_text().startswith(str(ray.folder))
+    (root / "requirements.txt").write_text("tomli-w==99999\n")
+    done = run_on(ray, root, "c", "--force")
+    assert done.code == 4
+    assert "Ray could not install packages for 'c'" in done.err
+
+
+@needs_time
+def test_ray_accepts_all_amounts_that_the_project_file_may_have() -> None:
+    import ray
+
+    for amount in (0, 0.0001, 0.1, 1 / 3, 0.99999, 1, 2, 8.0):
+        text = (
+            f"commands: [{{name: c}}]\nresources: {{c: {{num_gpus: {amount}, num_cpus: {amount}}}}}"
+        )
+        loaded = loader.parse(text.encode()).project
+        options = ray_options.task_options(loaded.resources["c"], "c")
+        assert options["num_gpus"] == amount
+        ray.remote(ray_worker.execute).options(**options)
+    with pytest.raises(ValueError, match="precision"):
+        ray.remote(ray_worker.execute).options(num_gpus=0.00001)
 
 
 @pytest.mark.threat("signals-in-a-run", commands="run")

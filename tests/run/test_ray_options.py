@@ -17,8 +17,10 @@ from git_spacy.run.executor import Execution, Job
 from git_spacy.run.interpreter import Interpreter
 from git_spacy.run.ray import reported_execution
 from git_spacy.run.script import Step, build_steps
+from tests.run.test_ray import have_ended
 from tests.testing.projects import project
 from tests.testing.repositories import repository
+from tests.testing.waiting import PATIENCE
 
 NODE = "0" * 56
 ENVIRON = {"API_TOKEN": "for-the-script", "PRIVATE": "only-here-\udcff", "PATH": os.environ["PATH"]}
@@ -104,6 +106,67 @@ def test_a_worker_without_the_folder_asks_for_the_files(
     else:
         (Path(order.root) / "project.yml").write_text("commands: []")
     assert list(ray_worker.execute(order)) == [("no_folder",)]
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_worker_ends_the_lines_and_all_their_processes_at_the_timeout(
+    order: ray_worker.WorkOrder, is_shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_worker, "_unpack", lambda _, root: os.mkdir(root))
+    hang = ("sh", "-c", "sleep 1000 & echo $! $$; wait")
+    order = order._replace(lines=(hang, ("touch", "never")), timeout=3.0)
+    if not is_shared:
+        order = order._replace(proof=None, archive=())
+    *events, timed_out, exited = ray_worker.execute(order)
+    assert timed_out == ("timed_out",)
+    assert exited[:3] == ("exited", 124, True)
+    assert exited[3] >= 3
+    pids = b" ".join(event[2] for event in events if event[0] == "printed").split()
+    assert have_ended([int(pid) for pid in pids])
+    assert not (Path(order.root) / "never").exists()
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_worker_with_packages_of_its_own_runs_their_python(
+    order: ray_worker.WorkOrder, is_shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own/python"
+    own.parent.mkdir()
+    own.write_text(f'#!/bin/sh\nOWN=yes exec {sys.executable} "$@"\n')
+    own.chmod(0o755)
+    monkeypatch.setattr(ray_worker.sys, "executable", str(own))
+    monkeypatch.setattr(ray_worker, "_unpack", lambda _, root: os.mkdir(root))
+    show = "import os; print(os.environ['OWN'], 'PRIVATE' in os.environ)"
+    lines = ((order.python, "-c", show), ("sh", "-c", f'python -c "{show}"'))
+    order = order._replace(lines=lines, has_own_python=True)
+    if not is_shared:
+        order = order._replace(proof=None, archive=())
+    events = list(ray_worker.execute(order))
+    assert events[-1][:3] == ("exited", 0, True), events
+    text = b"".join(event[2] for event in events if event[0] == "printed")
+    assert text == f"yes {is_shared}\n".encode() * 2
+
+
+def test_a_worker_within_the_timeout_reports_the_exit_code_of_the_script(
+    order: ray_worker.WorkOrder,
+) -> None:
+    fail = (order.python, "-c", "import sys; sys.exit(9)")
+    *events, exited = ray_worker.execute(order._replace(lines=(fail,), timeout=PATIENCE))
+    assert exited[:3] == ("exited", 9, True)
+    assert ("timed_out",) not in events
+
+
+def test_the_timeout_of_a_command_is_part_of_the_work_order(
+    order: ray_worker.WorkOrder, tmp_path: Path
+) -> None:
+    text = "commands: [{name: c, script: [x]}]\nresources: {c: {timeout: 1h30m, num_gpus: 0.25}}"
+    loaded = loader.load(project(tmp_path / "limited", text))
+    resources = loaded.resources_for(loaded.commands[0])
+    job = Job(loaded.commands[0], (), tmp_path / "limited", {}, "", timeout=resources.timeout)
+    assert ray_options.build_work_order(loaded, job, None, "", None, 0).timeout == 5400
+    assert order.timeout == 0
+    assert ray_options.task_options(resources, "c")["num_gpus"] == 0.25
+    assert ray_options.required_amounts(resources) == {"CPU": 1, "GPU": 0.25, "memory": 0}
 
 
 def test_a_line_with_shell_syntax_runs_on_a_worker_with_its_own_python(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ EXAMPLES = (
 EXIT_STATUS = ("If a script fails, 'git spacy run' exits with the script's exit code.",)
 SETTINGS = (
     "spacy.python", "spacy.jobs", "spacy.restore", "spacy.notes", "spacy.rayShared",
-    "spacy.log", "spacy.allowOutside",
+    "spacy.rayRequirements", "spacy.log", "spacy.allowOutside",
 )  # fmt: skip
 
 _SEARCH_OPTIONS = ("dimensions", "trials", "objective", "search_seed")
