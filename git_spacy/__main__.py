@@ -16,8 +16,9 @@ def main() -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             # until our handler is installed, Ctrl-C ends the process without a traceback
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        from git_spacy import interrupts
+        from git_spacy import garbage, interrupts
 
+        garbage.collect_rarely()
         interrupts.install()
         from git_spacy.cli.main import main as run
 

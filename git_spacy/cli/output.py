@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,6 +95,8 @@ def fill(text: str, stream: IO[str], indent: str = "    ") -> str:
 
     if not is_terminal(stream):
         return text
+    import textwrap
+
     return textwrap.fill(
         text,
         terminal_width(),
@@ -244,7 +245,7 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
     width = max(total - len(indent) - left_width - 2, 10)
     lines = []
     for left, right in cells:
-        wrapped = textwrap.wrap(right, width, break_on_hyphens=False) or [""]
+        wrapped = _wrap(right, width) or [""]
         if len(left) > left_width:
             lines.append(indent + left)
             left = ""
@@ -280,16 +281,20 @@ def table(
         if room < _LEAST_TEXT:  # the texts go below the first two columns
             lines.append(head.rstrip())
             head, indent, room = " " * 4, 4, total - 4
-        wrapped = [
-            line
-            for text in texts
-            for line in textwrap.wrap(sanitize(text), room, break_on_hyphens=False)
-        ]
+        wrapped = [line for text in texts for line in _wrap(sanitize(text), room)]
         if wrapped or head.strip():
             lines.append((head + "".join(wrapped[:1])).rstrip())
         lines += [" " * indent + line for line in wrapped[1:]]
         indent = first + second + 6
     return "\n".join(lines)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    if 0 < len(text) <= width and text.isprintable() and text == text.strip():
+        return [text]
+    import textwrap  # compiles long expressions
+
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def terminal_width() -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shlex
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -204,7 +203,7 @@ def project_lock(
     commands of others that may run now. Removes the copies of the project that killed runs left.
     """
 
-    id, outer = secrets.token_hex(8), _outer_runs(environ)
+    id, outer = os.urandom(8).hex(), _outer_runs(environ)
     holder = LockHolder(
         redact(command_line), os.getpid(), host_name(), time.time(), (), outer, is_waiting=True
     )

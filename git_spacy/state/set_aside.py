@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -313,7 +312,7 @@ def _set_aside(
         folder = _local_folder(root)
         _make_folder(root, folder)
     entry = _digest(_lock_entry(root, command))
-    record = SetAside(root, folder, secrets.token_hex(8), command, present, entry)
+    record = SetAside(root, folder, os.urandom(8).hex(), command, present, entry)
     try:
         immovable = record.move()
     except BaseException:
