@@ -1,13 +1,11 @@
 """The entry point of `python -m git_spacy` and of the `git-spacy` executable."""
 
-import gc
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
 
-    gc.set_threshold(20_000)  # imports create many objects, and hardly any garbage
     try:
         if sys.argv[1:2] == ["complete"]:  # before click is imported, since a shell is waiting
             from git_spacy.cli import completion
@@ -18,8 +16,9 @@ def main() -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             # until our handler is installed, Ctrl-C ends the process without a traceback
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        from git_spacy import interrupts
+        from git_spacy import garbage, interrupts
 
+        garbage.collect_rarely()
         interrupts.install()
         from git_spacy.cli.main import main as run
 

@@ -9,14 +9,13 @@ THEIRS` is what Git starts to merge project.lock.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_spacy import interrupts
+from git_spacy import garbage, interrupts
 from git_spacy.errors import (
     GitSpacyError,
     InternalError,
@@ -41,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     It is 0 on success, 1 if a check found an error, or the exit code of the exception.
     """
 
-    gc.set_threshold(20_000)  # as in __main__.py
+    if argv is None:  # a process of its own
+        garbage.collect_rarely()
     with interrupts.handling():
         try:
             return _main(sys.argv[1:] if argv is None else argv)

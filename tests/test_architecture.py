@@ -158,7 +158,18 @@ MAY_IMPORT = {
         "storage",
         "templates",
     },
-    "hook": {"check", "errors", "git", "history", "interrupts", "project", "setup", "state"},
+    "garbage": set(),
+    "hook": {
+        "check",
+        "errors",
+        "garbage",
+        "git",
+        "history",
+        "interrupts",
+        "project",
+        "setup",
+        "state",
+    },
     "cli": {
         "check",
         "errors",
@@ -178,7 +189,7 @@ MAY_IMPORT = {
         "storage",
         "templates",
     },
-    "__main__": {"cli", "interrupts"},
+    "__main__": {"cli", "garbage", "interrupts"},
     "__init__": set(),
 }
 

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from git_spacy.errors import Diagnostic
+from git_spacy.git.index import Index
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Project
@@ -125,6 +126,9 @@ class _AfterAdding:
         for path in paths:
             (added if self._is_added(path) else others).append(path)
         return added, others
+
+    def git_index(self) -> Index | None:
+        return self._staged.git_index()
 
     def project(self) -> bytes:
         text = self._view(ProjectPath(PROJECT_FILE, PROJECT_FILE)).project()

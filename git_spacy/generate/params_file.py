@@ -14,7 +14,7 @@ from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import write_beneath
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import GeneratedFile
-from git_spacy.project import add_entries, documents, variables_table, yaml, yaml_text
+from git_spacy.project import documents, variables_table
 from git_spacy.project.documents import Node
 from git_spacy.project.params import nested
 from git_spacy.project.project_text import PARAMS_FILE, names_params
@@ -52,6 +52,8 @@ def updated(text: str | None, values: Mapping[str, Any]) -> str:
         before = text if text and text.strip() else _HEADER
         added = before + "\n" * (not before.endswith("\n")) + _emit(absent)
     else:
+        from git_spacy.project import add_entries  # seldom needed
+
         added = text or ""
         for name, value in absent.items():
             added = add_entries.with_value(added, name.split("."), value)
@@ -116,9 +118,7 @@ def difference(root: Path, generated: GeneratedFile) -> str:
 def _present(text: str | None) -> dict[str, Node]:
     """Return the values by dotted names, each with a dot in front."""
 
-    node, problems = yaml.parse_document(
-        (text or "").encode("utf-8", "surrogateescape"), PARAMS_FILE
-    )
+    node, problems = documents.parse((text or "").encode("utf-8", "surrogateescape"), PARAMS_FILE)
     if problems:
         raise InvalidInput.from_problems(problems)
     found: dict[str, Node] = {}
@@ -128,4 +128,6 @@ def _present(text: str | None) -> dict[str, Node]:
 
 
 def _emit(values: Mapping[str, Any]) -> str:
+    from git_spacy.project import yaml_text  # most projects have no params.yaml
+
     return yaml_text.emit(nested(values)).decode("utf-8")

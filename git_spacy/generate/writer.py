@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -107,6 +106,8 @@ def difference(before: str | None, generated: GeneratedFile) -> str:
 
 def unified_diff(before: str | None, text: str, name: str) -> str:
     """Return the difference between two texts of the file `name`; None is a missing file."""
+
+    import difflib  # only needed for what is out of date
 
     lines = difflib.unified_diff(
         (before or "").splitlines(keepends=True),

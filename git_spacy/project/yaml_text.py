@@ -10,8 +10,6 @@ import io
 import re
 from typing import Any, cast
 
-from git_spacy.project import yaml
-
 WIDTH = 80
 
 
@@ -36,6 +34,8 @@ def _dumper() -> Any:
     """
 
     import yaml as pyyaml
+
+    from git_spacy.project import yaml
 
     class Dumper(pyyaml.SafeDumper):
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002

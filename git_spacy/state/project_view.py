@@ -55,6 +55,9 @@ class View(Protocol):
     def declare(self, project: Project) -> None:
         """Leave out what does not count in folders, as `StatCache.declare` does."""
 
+    def git_index(self) -> Index | None:
+        """Return the index of the worktree; None outside of any."""
+
     def project(self) -> bytes:
         """Return the text of project.yml, a ProjectText. Raises InvalidInput, Refused."""
 
@@ -115,6 +118,9 @@ class WorkTree:
     def declare(self, project: Project) -> None:
         self._stats.declare(project)
         self._committed = project.committed
+
+    def git_index(self) -> Index | None:
+        return Index.discover(self.root)
 
     def project(self) -> bytes:
         return loader.read_bytes(self.root)
@@ -240,6 +246,9 @@ class Staged:
 
         entries = self._index.entries([self._prefix + path for path in paths])
         return {entry.name[len(self._prefix) :]: entry for entry in entries}
+
+    def git_index(self) -> Index | None:
+        return self._index if isinstance(self._index, Index) else Index.discover(self.root)
 
     def project(self) -> bytes:
         text = self._project_files.get(loader.PROJECT_FILE)
@@ -450,8 +459,7 @@ class Staged:
         return path.outside or leads_outside(self.root, path.normal)
 
     def absence(self, path: ProjectPath) -> Absence | None:
-        index = self._index if isinstance(self._index, Index) else Index.discover(self.root)
-        found = absence(self.root, index, path.normal)
+        found = absence(self.root, self.git_index(), path.normal)
         return found if found and found.is_submodule else None
 
     def ignored(self, paths: Sequence[ProjectPath]) -> set[ProjectPath]:

@@ -7,6 +7,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from git_spacy.cli import output
 from git_spacy.cli.registry import COMMANDS
@@ -110,24 +112,7 @@ def test_the_pager_gets_utf_8_and_is_told_so_in_every_locale(tmp_path: Path, spa
     assert "charset latin1" in on_terminal(root, "log", **chosen)
 
 
-@pytest.mark.parametrize("width", [1, 5, 12, 80])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "a",
-        "a  b",
-        " a",
-        "a ",
-        "a\tb",
-        "a\n\nb",
-        "a\u00a0b",
-        "a\u2003b",
-        "well-known x",
-        "ö" * 12,
-        "e\u0301 x",
-    ],
-)
-def test_short_texts_are_wrapped_as_by_textwrap(text: str, width: int) -> None:
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab -\u00a0\t\n\x0b\u2003é", max_size=12), st.integers(1, 12))
+def test_short_texts_are_wrapped_as_textwrap_wraps_them(text: str, width: int) -> None:
     assert output._wrap(text, width) == textwrap.wrap(text, width, break_on_hyphens=False)
