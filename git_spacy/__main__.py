@@ -2,10 +2,13 @@
 
 import sys
 
+from git_spacy import garbage
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
 
+    garbage.collect_rarely()
     try:
         if sys.argv[1:2] == ["complete"]:  # before click is imported, since a shell is waiting
             from git_spacy.cli import completion
@@ -16,9 +19,8 @@ def main() -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             # until our handler is installed, Ctrl-C ends the process without a traceback
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        from git_spacy import garbage, interrupts
+        from git_spacy import interrupts
 
-        garbage.collect_rarely()
         interrupts.install()
         from git_spacy.cli.main import main as run
 

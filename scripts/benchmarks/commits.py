@@ -37,7 +37,7 @@ def start_up(folder: Path) -> list[Row]:
         if is_installed(program):
             contestants[f"{program} --help"] = timed(program, "--help", cwd=folder)
     against = "python -c pass"
-    budgets = [Budget("--version", 5, against), Budget("-h", 5, against)]
+    budgets = [Budget("--version", 3, against), Budget("-h", 5, against)]
     return contest("start-up", contestants, budgets, rounds=9)
 
 
@@ -52,7 +52,7 @@ def every_commit(folder: Path) -> list[Row]:
         "git-spacy-hook all": timed("git-spacy-hook", "all", cwd=made, times=3),
     }
     budgets = [
-        Budget(name, 8, "python -c pass")
+        Budget(name, 5, "python -c pass")
         for name in ("status", "check --staged", "git-spacy-hook all")
     ]
     return contest("built-in template, all up to date", contestants, budgets, rounds=9)
