@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "file_locks": {"errors", "files", "sharing"},
     "abandoned": set(),
     "file_copy": set(),
-    "background_hash": set(),
+    "background": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
     "project": {"errors", "files", "containment", "real_paths"},
@@ -87,8 +87,9 @@ MAY_IMPORT = {
         "state",
     },
     "assets": {
-        "background_hash",
+        "background",
         "errors",
+        "file_copy",
         "files",
         "git",
         "containment",
@@ -98,7 +99,7 @@ MAY_IMPORT = {
         "threads",
     },
     "storage": {
-        "background_hash",
+        "background",
         "errors",
         "file_copy",
         "file_locks",
@@ -115,7 +116,7 @@ MAY_IMPORT = {
         "state",
         "threads",
     },
-    "safe_extract": {"containment", "files", "project"},
+    "safe_extract": {"containment", "file_copy", "files", "project"},
     "templates": set(),
     "generate": {"errors", "files", "project", "state"},
     "provenance": {
