@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from git_spacy.containment import MakeError, TreeNames, link_stays_inside
+from git_spacy.file_copy import copy_stream
 from git_spacy.files import create
 from git_spacy.project.paths import ProjectPath
 
@@ -299,7 +299,7 @@ class MemberExtractor:
             source = tar.extractfile(member)
             assert source is not None
             with create(self._target / inner, executable=bool(member.mode & 0o100)) as target:
-                shutil.copyfileobj(source, target, _CHUNK)
+                copy_stream(source, target)
 
     def finish(self) -> None:
         """Check and create the links. Raises OSError."""

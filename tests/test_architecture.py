@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "abandoned": set(),
     "light_hashes": set(),
     "file_copy": set(),
-    "background_hash": set(),
+    "background": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
     "project": {"errors", "files", "containment", "real_paths", "sharing"},
@@ -90,8 +90,9 @@ MAY_IMPORT = {
         "state",
     },
     "assets": {
-        "background_hash",
+        "background",
         "errors",
+        "file_copy",
         "files",
         "git",
         "containment",
@@ -101,7 +102,7 @@ MAY_IMPORT = {
         "threads",
     },
     "storage": {
-        "background_hash",
+        "background",
         "errors",
         "file_copy",
         "file_locks",
@@ -118,7 +119,7 @@ MAY_IMPORT = {
         "state",
         "threads",
     },
-    "safe_extract": {"containment", "files", "project"},
+    "safe_extract": {"containment", "file_copy", "files", "project"},
     "templates": set(),
     "generate": {"errors", "files", "project", "state"},
     "provenance": {

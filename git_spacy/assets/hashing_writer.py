@@ -7,11 +7,11 @@ one part and the disk writes another while the next one arrives.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import BinaryIO
 
-from git_spacy.background_hash import BackgroundHash
+from git_spacy.background import BackgroundHash
 from git_spacy.errors import ExternalError
+from git_spacy.file_copy import start_writing_to_disk
 from git_spacy.project.model import Checksum
 
 HEAD = 1024
@@ -39,7 +39,8 @@ class HashingWriter:
         if self.size + len(chunk) > self._next_check:
             self.expect(len(chunk))
             self._next_check = self.size + _CHECK_INTERVAL
-            self._start_writing_to_disk()
+            start_writing_to_disk(self._stream, self._on_its_way, self.size)
+            self._on_its_way = self.size
         self._stream.write(chunk)
         self._digests.update(chunk)
         if len(self.head) < HEAD:
@@ -58,19 +59,6 @@ class HashingWriter:
         room = disk.f_bavail * block - min(_MARGIN, disk.f_blocks * block // 100)
         if more > room:
             raise _too_large(f"no space left on the disk for {self.size + more:,} bytes")
-
-    def _start_writing_to_disk(self) -> None:
-        """Make the system write to the disk what was written so far, without waiting for that, so
-        that the fsync at the end has little to do."""
-
-        start, self._on_its_way = self._on_its_way, self.size
-        if self.size > start and hasattr(os, "posix_fadvise"):
-            # What is not needed any more and was modified, Linux begins to write. It only drops
-            # from memory what is on the disk already, which the new part of a file is not.
-            with suppress(OSError):
-                os.posix_fadvise(
-                    self._stream.fileno(), start, self.size - start, os.POSIX_FADV_DONTNEED
-                )
 
     def digest(self, algorithm: str = "md5") -> str:
         return self._digests.hexdigest(algorithm)

@@ -7,7 +7,6 @@ the content has been verified.
 
 from __future__ import annotations
 
-import gzip
 import os
 import posixpath
 import shutil
@@ -19,13 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from git_spacy.background_hash import BackgroundHash
+from git_spacy.background import BackgroundHash
 from git_spacy.errors import ExternalError, LocalFailure, Refused
 from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
 from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
-from git_spacy.storage.gzip_writer import GzipWriter
+from git_spacy.storage.gzip_stream import GzipReader, GzipWriter
 from git_spacy.storage.output_layout import folders_and_links
 
 _CHUNK = 1 << 20
@@ -46,7 +45,7 @@ def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Pr
     """
 
     facts = files_below(root, path.normal) or []
-    hasher = BackgroundHash(["md5"])
+    hasher = BackgroundHash()
     links: set[str] = set()
     with (
         GzipWriter(stream, _LEVEL) as zipped,
@@ -88,13 +87,12 @@ def unpack(
     extractor = OutputExtractor(path, staged.path, partial(_refused, path))
     count = written = 0
     try:
-        with gzip.GzipFile(fileobj=stream, mode="rb") as unzipped:
-            for member, tar in read_members(cast(IO[bytes], unzipped)):
-                count += 1
-                written += member.size
-                _check_size(path, written, limit, limit if room is None else room)
-                extractor.extract(member, tar)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        for member, tar in read_members(cast(IO[bytes], GzipReader(stream))):
+            count += 1
+            written += member.size
+            _check_size(path, written, limit, limit if room is None else room)
+            extractor.extract(member, tar)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ExternalError(
             f"archive of '{path}' in the remote is damaged ({error})", hint=_PUSH_AGAIN
         ) from None

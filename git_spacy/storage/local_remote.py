@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from shlex import quote
 from typing import BinaryIO
 
 from git_spacy.errors import InvalidInput, LocalFailure
+from git_spacy.file_copy import copy_content
 from git_spacy.files import flush
 from git_spacy.storage.remote import RemoteAddress, RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
@@ -83,7 +83,7 @@ class LocalRemote:
         temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
         try:
             with open(file, "rb") as source, open(temporary, "wb") as stream:
-                shutil.copyfileobj(source, stream, 1 << 20)
+                copy_content(source, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)

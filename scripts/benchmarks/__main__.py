@@ -9,7 +9,18 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import commits, compare, contest, files, history, network, projects, report, scale
+from benchmarks import (
+    commits,
+    compare,
+    contest,
+    files,
+    history,
+    network,
+    projects,
+    report,
+    scale,
+    transfers,
+)
 from benchmarks.contest import Row
 
 CASES: dict[str, Callable[[Path], list[Row]]] = {
@@ -27,6 +38,8 @@ CASES: dict[str, Callable[[Path], list[Row]]] = {
     "clone": network.clone,
     "assets": network.assets,
     "large-asset": network.large_asset,
+    "transfer-small": transfers.small_files,
+    "transfer-large": transfers.large_file,
 }
 
 

@@ -1,7 +1,8 @@
-"""Write a gzip file with several threads: each block is compressed apart from the others.
+"""Write and read gzip files.
 
-What hardly becomes smaller, as the weights of a model do, is stored, which is 20 times as fast. Any
-gzip program reads the result, which is a single member and always the same for the same content.
+Several threads compress, each block apart from the others. What hardly becomes smaller, as noise
+does, is stored, which is 20 times as fast. Any gzip program reads the result, which is a single
+member and always the same for the same content.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Sequence
-from threading import Thread
+from functools import partial
 from types import TracebackType
 from typing import BinaryIO
+
+from git_spacy.background import Task
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, any system
 _END = b"\x03\x00"  # an empty last block
 _RAW = -zlib.MAX_WBITS  # deflate without the header of zlib
+_GZIP = 16 + zlib.MAX_WBITS  # deflate between the header and the checksum of gzip
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 14  # bytes at the start, in the middle and at the end that are tried
 _WORTHWHILE = 0.95  # size of the compressed sample, relative to the sample
-_MOST_THREADS = 4
+_MOST_TASKS = 4
 
 
 class GzipWriter:
@@ -35,8 +39,8 @@ class GzipWriter:
         self._size = 0
         self._block: list[bytes] = []
         self._block_size = 0
-        self._threads: deque[_Compression] = deque()
-        self._most_threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._tasks: deque[Task[bytes]] = deque()
+        self._most_tasks = min(os.cpu_count() or 1, _MOST_TASKS)
         stream.write(_HEADER)
 
     def write(self, data: bytes) -> int:
@@ -67,52 +71,69 @@ class GzipWriter:
         if kind is not None:
             return
         self._compress_block()
-        while self._threads:
-            self._stream.write(self._threads.popleft().result())
+        while self._tasks:
+            self._stream.write(self._tasks.popleft().result())
         self._stream.write(_END + struct.pack("<LL", self._crc, self._size & 0xFFFFFFFF))
 
     def _compress_block(self) -> None:
         if not self._block:
             return
-        if len(self._threads) == self._most_threads:
-            self._stream.write(self._threads.popleft().result())
-        self._threads.append(_Compression(self._block, self._level))
+        if len(self._tasks) == self._most_tasks:
+            self._stream.write(self._tasks.popleft().result())
+        self._tasks.append(Task(partial(_deflate, self._block, self._level)))
         self._block, self._block_size = [], 0
 
 
-class _Compression(Thread):
-    """Compresses a block. The thread ends with it, even if nobody waits for the result."""
+class GzipReader:
+    """Decompresses `stream`, in larger pieces than `gzip.GzipFile`."""
 
-    def __init__(self, block: Sequence[bytes], level: int) -> None:
-        super().__init__(daemon=True)
-        self._parts = block
-        self._level = level
-        self._result = b""
-        self._error: BaseException | None = None
-        try:
-            self.start()
-        except RuntimeError:  # the limit of the system
-            self.run()
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._inflater = zlib.decompressobj(_GZIP)
+        self._input = b""
 
-    def run(self) -> None:
-        try:
-            self._result = _deflate(b"".join(self._parts), self._level)
-        except BaseException as error:
-            self._error = error
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes of the content, fewer only at its end.
 
-    def result(self) -> bytes:
-        """Wait for the compressed block. Raises what the thread raised."""
+        Raises EOFError for a truncated file, zlib.error for a damaged one.
+        """
 
-        if self.ident is not None:
-            self.join()
-        if self._error:
-            raise self._error
-        return self._result
+        parts = []
+        while size > 0 and (part := self._inflate(size)):
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _inflate(self, most: int) -> bytes:
+        """Return between one and `most` bytes, b"" at the end of the file."""
+
+        while True:
+            if self._inflater.eof and not self._begin_member():
+                return b""
+            data = self._input or self._stream.read(_BLOCK)
+            content = self._inflater.decompress(data, most)
+            self._input = self._inflater.unconsumed_tail
+            if content:
+                return content
+            if not data and not self._inflater.eof:
+                raise EOFError("it is truncated")
+
+    def _begin_member(self) -> bool:
+        """Begin with the next member of the file; return whether one follows, maybe after zeros."""
+
+        rest = self._inflater.unused_data.lstrip(b"\0")
+        while not rest and (data := self._stream.read(_BLOCK)):
+            rest = data.lstrip(b"\0")
+        if not rest:
+            return False
+        self._inflater, self._input = zlib.decompressobj(_GZIP), rest
+        return True
 
 
-def _deflate(block: bytes, level: int) -> bytes:
+def _deflate(parts: Sequence[bytes], level: int) -> bytes:
     """Return blocks of deflate, of which none is the last one and none needs an earlier one."""
 
+    block = b"".join(parts)
     compressor = zlib.compressobj(level if _is_worthwhile(block) else 0, zlib.DEFLATED, _RAW)
     return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH)
 

@@ -7,7 +7,9 @@ import gzip
 import io
 import random
 import threading
+import tracemalloc
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_spacy.storage import gzip_writer
-from git_spacy.storage.gzip_writer import GzipWriter
+from git_spacy.storage import gzip_stream
+from git_spacy.storage.gzip_stream import GzipReader, GzipWriter
 from tests.testing.repositories import noise
 
 NOISE = noise(4_500_000)
@@ -48,7 +50,7 @@ def test_the_content_survives(size: int) -> None:
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 40))
 def test_blocks_of_any_size_survive(parts: list[bytes], block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gzip_writer, "_BLOCK", block)
+        patch.setattr(gzip_stream, "_BLOCK", block)
         stream = io.BytesIO()
         with GzipWriter(stream, 3) as writer:
             for part in parts:
@@ -63,7 +65,7 @@ def test_only_what_becomes_smaller_is_compressed(monkeypatch: pytest.MonkeyPatch
         levels.append(level)
         return zlib.compressobj(level, *arguments)
 
-    monkeypatch.setattr(gzip_writer, "zlib", _Zlib(compressobj))
+    monkeypatch.setattr(gzip_stream, "zlib", _Zlib(compressobj))
     assert len(NOISE) < len(compressed(NOISE)) < len(NOISE) * 1.001
     assert set(levels[:-1]) == {0}, "the last block is too small to try"
     levels.clear()
@@ -82,37 +84,25 @@ class _Zlib:
         return getattr(zlib, name)
 
 
-def test_other_threads_compress_and_end_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set()
-    deflate = gzip_writer._deflate
+def test_other_threads_compress(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    deflate = gzip_stream._deflate
 
-    def watched(block: bytes, level: int) -> bytes:
-        seen.add(threading.current_thread())
-        return deflate(block, level)
+    def watched(parts: Sequence[bytes], level: int) -> bytes:
+        seen.append(threading.get_ident())
+        return deflate(parts, level)
 
-    monkeypatch.setattr(gzip_writer, "_deflate", watched)
-    before = threading.enumerate()
+    monkeypatch.setattr(gzip_stream, "_deflate", watched)
     assert gzip.decompress(compressed(TEXT)) == TEXT
-    assert threading.current_thread() not in seen
+    assert threading.get_ident() not in seen
     assert len(seen) == -(-len(TEXT) // (1 << 20))
-    assert threading.enumerate() == before
-
-
-def test_a_system_without_further_threads_compresses_in_the_same_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def start(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", start)
-    assert gzip.decompress(compressed(TEXT)) == TEXT
 
 
 def test_an_error_in_another_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(gzip_writer, "_deflate", fail)
+    monkeypatch.setattr(gzip_stream, "_deflate", fail)
     with pytest.raises(MemoryError):
         compressed(b"a")
     with pytest.raises(MemoryError):
@@ -126,3 +116,41 @@ def test_a_file_that_was_given_up_is_incomplete() -> None:
         raise KeyError
     with pytest.raises(EOFError):
         gzip.decompress(stream.getvalue())
+
+
+def read_all(data: bytes, size: int) -> bytes:
+    reader = GzipReader(io.BytesIO(data))
+    parts = []
+    while part := reader.read(size):
+        parts.append(part)
+    assert all(len(part) == size for part in parts[:-1])
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_any_gzip_file_is_read(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gzip_stream, "_BLOCK", block)
+    for content in (b"", b"a", bytes(30_000), noise(3000)):
+        whole = gzip.compress(content)
+        for size in (1000, 1 << 20):
+            assert read_all(whole, size) == content
+            assert read_all(whole + bytes(600), size) == content
+            assert read_all(whole + bytes(9) + whole + whole, size) == content * 3
+        for cut in (0, 5, 12, len(whole) - 9, len(whole) - 1):
+            with pytest.raises(EOFError):
+                read_all(whole[:cut], 1000)
+        damaged = (b"x" + whole, whole + b"x" * 20, whole[:-5] + b"\xff" + whole[-4:])
+        for data in damaged:
+            with pytest.raises(zlib.error):
+                read_all(data, 1000)
+
+
+def test_a_large_file_is_read_without_keeping_more_than_was_asked_for() -> None:
+    reader = GzipReader(io.BytesIO(gzip.compress(bytes(50_000_000))))
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            assert reader.read(100_000) == bytes(100_000)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
