@@ -22,8 +22,9 @@ from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter
 
-_SUBMODULE_PATH = re.compile(r"^\s*path\s*=\s*(.*?)\s*$", re.MULTILINE)
-_BARE = re.compile(r"^\s*bare\s*=\s*true\s*$", re.IGNORECASE | re.MULTILINE)
+# compiled where they are used, which most commands never do
+_SUBMODULE_PATH = r"(?m)^\s*path\s*=\s*(.*?)\s*$"
+_BARE = r"(?im)^\s*bare\s*=\s*true\s*$"
 
 SAFE_CONFIG = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 """Options before git's subcommand, so that it does not start hooks or a file system monitor."""
@@ -175,7 +176,7 @@ def submodule_paths(top: Path) -> list[str]:
         text = (top / ".gitmodules").read_text("utf-8", "surrogateescape")
     except OSError:
         return []
-    return [path.strip('"') for path in _SUBMODULE_PATH.findall(text)]
+    return [path.strip('"') for path in re.findall(_SUBMODULE_PATH, text)]
 
 
 def find_damage(start: Path) -> Diagnostic | None:
@@ -264,7 +265,7 @@ def _find_worktree(git_dir: Path, start: Path) -> Path | None:
     """
 
     with suppress(OSError):
-        if _BARE.search((git_dir / "config").read_text("utf-8", "replace")):
+        if re.search(_BARE, (git_dir / "config").read_text("utf-8", "replace")):
             return None
     real = os.path.realpath(git_dir)
     for folder in (start, *start.parents):

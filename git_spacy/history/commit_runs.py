@@ -480,8 +480,9 @@ def runs_of_commit(
 ) -> CommitRuns:
     """Return the commit with this id, and the runs of everything that its locks hold."""
 
-    history = _History(repository, project, [commit], warn)
-    batch = list(notes.list_commits(repository, [commit], 1))
+    with notes.open_log(repository, [commit], 1) as listed:
+        history = _History(repository, project, [commit], warn)
+        batch = list(listed)
     return next(history.read(batch, experiments=False, whole=True))
 
 

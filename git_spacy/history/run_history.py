@@ -156,7 +156,11 @@ def _pending_of_former_folder(root: Path) -> Iterator[Path]:
     if repository is None or repository.top is None:
         return
     state = repository.git_path("spacy")
-    for file in (state / _PENDING, *state.glob(f"projects/*/{_PENDING}")):
+    projects = state / "projects"  # of this repository, each by a hash of its folder
+    folders = [projects / name for name in os.listdir(projects)] if projects.is_dir() else []
+    for file in (folder / _PENDING for folder in (state, *folders)):
+        if not file.is_file():
+            continue
         lines = (entry.partition(" ")[2] for entry in _pending_lines(file))
         gone = [
             record

@@ -189,6 +189,7 @@ class NoteTable(Mapping[str, Note]):
     ) -> None:
         self.commits, self.blobs, self.sizes, self.read = commits, blobs, sizes, read
         self.width = width
+        self._found: dict[str, Note | None] = {}
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -197,14 +198,20 @@ class NoteTable(Mapping[str, Note]):
         return (self.commit(number) for number in range(len(self)))
 
     def __getitem__(self, commit: str) -> Note:
+        if commit not in self._found:  # most commits are looked up several times
+            self._found[commit] = self._find(commit)
+        if (note := self._found[commit]) is None:
+            raise KeyError(commit)
+        return note
+
+    def _find(self, commit: str) -> Note | None:
         try:
             wanted = bytes.fromhex(commit)
         except ValueError:
-            raise KeyError(commit) from None
+            return None
         number = bisect_left(range(len(self)), wanted, key=self._bytes_of)
-        if number == len(self) or self._bytes_of(number) != wanted:
-            raise KeyError(commit)
-        return self.note(number)
+        is_found = number < len(self) and self._bytes_of(number) == wanted
+        return self.note(number) if is_found else None
 
     def _bytes_of(self, number: int) -> bytes:
         return bytes(self.commits[number * self.width : (number + 1) * self.width])
