@@ -6,6 +6,7 @@ import math
 import os
 import pickle
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from git_spacy.project import loader
 from git_spacy.run import ray_options, ray_worker
 from git_spacy.run.executor import Execution, Job
 from git_spacy.run.interpreter import Interpreter
-from git_spacy.run.ray import reported_execution
+from git_spacy.run.ray import RayExecutor, _Task, reported_execution
 from git_spacy.run.script import Step, build_steps
 from tests.run.test_ray import have_ended
 from tests.testing.projects import project
@@ -145,6 +146,27 @@ def test_a_worker_with_packages_of_its_own_runs_their_python(
     assert events[-1][:3] == ("exited", 0, True), events
     text = b"".join(event[2] for event in events if event[0] == "printed")
     assert text == f"yes {is_shared}\n".encode() * 2
+
+
+def test_a_command_with_retries_that_lost_its_worker_ends_after_its_processes(
+    tmp_path: Path,
+) -> None:
+    """The scheduler starts it again, once nothing writes into its outputs any more."""
+
+    text = "commands: [{name: c, script: [x]}]\nresources: {c: {retries: 1}}"
+    loaded = loader.load(project(tmp_path, text))
+    executor = RayExecutor(loaded, None)
+    task = _Task(Job(loaded.commands[0], (), tmp_path, {}, ""), executor)
+    before = time.monotonic()
+    task._restart("NodeDiedError")
+    assert task.result
+    assert task.result.is_lost
+    assert "'c' lost its worker (NodeDiedError)" in str(task.result.failure)
+    assert task.ready_at > before + ray_worker.GRACE
+    executor._running.append(task)
+    task.ready_at = before
+    assert executor.wait(lambda _: None) is task.result
+    assert executor._running == []
 
 
 def test_a_worker_within_the_timeout_reports_the_exit_code_of_the_script(

@@ -12,11 +12,18 @@ from typing import Any
 
 import pytest
 
+from git_spacy.errors import ExternalError
 from git_spacy.lock import lock_format
+from git_spacy.lock.lock_file import LockFile
+from git_spacy.project import loader, plan
 from git_spacy.project.model import Timeout
+from git_spacy.run import scheduler
 from git_spacy.run.attempts import failed_attempt, may_be_repeated
-from git_spacy.run.executor import Execution, JobResult
+from git_spacy.run.events import CommandRepeated, RunEvent, RunReporter
+from git_spacy.run.executor import Execution, Job, JobResult
+from git_spacy.run.interpreter import Interpreter
 from git_spacy.run.time_limit import TimeLimit
+from git_spacy.state.stat_cache import StatCache
 from tests.testing.projects import Spacy, project
 from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE
@@ -182,6 +189,57 @@ def test_a_command_that_cannot_run_or_was_interrupted_is_not_repeated(
     (root / "script.py").unlink()
     done = spacy("run", "c", *options, cwd=root)
     assert (done.code, "attempt" in done.err) == (1, False)
+
+
+class LosingExecutor:
+    """Loses the machine of the first attempts of a job, in the middle of its output."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+        self.found: list[bool] = []
+
+    def start(self, job: Job) -> None:
+        self.job = job
+        self.found.append((job.root / "out").exists())
+
+    def wait(self, report: RunReporter) -> JobResult:
+        self.losses -= 1
+        if self.losses >= 0:
+            (self.job.root / "out").mkdir()
+            error = ExternalError("'c' lost its worker (NodeDiedError)")
+            return JobResult(self.job.command, failure=error, is_lost=True)
+        (self.job.root / "out").write_text("whole")
+        return JobResult(self.job.command)
+
+    def stop(self, signal_number: int) -> None:
+        raise AssertionError(signal_number)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("losses", "limits"), [(2, "{retries: 2}"), (1, "{}"), (2, "{retries: 1}")]
+)
+def test_a_lost_machine_counts_as_an_attempt(tmp_path: Path, losses: int, limits: str) -> None:
+    root = create(tmp_path / "r", limits, "")
+    loaded = loader.load(root)
+    executor = LosingExecutor(losses)
+    events: list[RunEvent] = []
+    context = scheduler.RunContext(
+        loaded, root, LockFile(root), StatCache.open(root), executor,
+        Interpreter(sys.executable, "test"), {}, events.append,
+    )  # fmt: skip
+    outcome = scheduler.run(plan.sequential_plan(loaded.commands[:1]), context)
+    repeated = [(e.attempt, e.attempts) for e in events if isinstance(e, CommandRepeated)]
+    assert executor.found == [False] * len(executor.found)
+    if limits == "{retries: 2}":
+        assert (outcome.ran, repeated) == (("c",), [(2, 3), (3, 3)])
+        assert (root / "out").read_text() == "whole"
+    else:
+        ((name, error),) = outcome.failed
+        assert (name, error.exit_code) == ("c", 4)
+        assert len(repeated) == (1 if "retries" in limits else 0)
 
 
 def test_what_is_repeated_depends_on_how_the_script_ended() -> None:

@@ -70,7 +70,6 @@ def environ(folder: str) -> dict[str, str]:
         "TMPDIR": folder,
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_raylet_start_wait_time_s": "120",  # for a busy machine
         "ONLY_ON_THE_CLUSTER": "yes",
     }
 
