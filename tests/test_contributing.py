@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from git_spacy.assets import sources
-from git_spacy.cli import main
+from git_spacy.cli import group
 from git_spacy.cli.registry import COMMANDS
 from git_spacy.generate import registry
 from tests.testing.projects import Spacy, project, two_steps
@@ -81,7 +81,7 @@ def test_the_recipe_for_a_command_works(
     tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_module("git_spacy.cli.commands.count", COMMAND, monkeypatch)
-    monkeypatch.setattr(main, "COMMANDS", (*COMMANDS, "count"))
+    monkeypatch.setattr(group, "COMMANDS", (*COMMANDS, "count"))
     assert spacy("count", cwd=two_steps(tmp_path)) == (0, "2\n", "")
     shown = spacy("count", "-h").out
     assert shown.startswith("Usage: git spacy count ")
