@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["blake2b", "sha256"]
 
@@ -21,5 +21,8 @@ def _hash_function(name: str, module: str) -> Any:
         return getattr(import_module("hashlib"), name)
 
 
-blake2b = _hash_function("blake2b", "_blake2")
-sha256 = _hash_function("sha256", "_sha2" if sys.version_info >= (3, 12) else "_sha256")
+if TYPE_CHECKING:
+    from hashlib import blake2b, sha256
+else:
+    blake2b = _hash_function("blake2b", "_blake2")
+    sha256 = _hash_function("sha256", "_sha2" if sys.version_info >= (3, 12) else "_sha256")

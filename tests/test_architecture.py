@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "background": set(),
     "interrupts": {"errors"},
     "threads": {"abandoned", "interrupts"},
-    "project": {"errors", "files", "containment", "real_paths", "sharing"},
+    "project": {"errors", "files", "containment", "light_hashes", "real_paths", "sharing"},
     "formats": {"errors", "containment"},
     "git": {
         "abandoned",
@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "files",
         "formats",
         "git",
+        "light_hashes",
         "lock",
         "project",
         "real_paths",

@@ -154,6 +154,8 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     without = {command for command, cost in costs.items() if "subprocess" not in cost.modules}
     assert without >= {command for command, maximum in MAX_PROCESSES.items() if maximum == 0}
     assert not costs["run all"].modules & ONLY_IF_A_SCRIPT_RUNS
+    with_openssl = {name for name, cost in costs.items() if "_hashlib" in cost.modules}
+    assert with_openssl.isdisjoint(("status", "run", "run all", "run all --dry"))
     assert max(costs[name].collections for name in ("status", "run all", "check")) < 15
 
 

@@ -7,7 +7,6 @@ files of a worktree are in its Git folder, are never shared, and are safe to del
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 from git_spacy import sharing
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_hashes import sha256
 
 HEAD_SIZE = 256 << 10  # bytes of a log that are kept from its start
 TAIL_SIZE = 768 << 10  # and from its end
@@ -189,4 +189,4 @@ def remove_oldest(root: Path) -> None:
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -13,13 +13,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 from git_spacy import __version__, sharing
 from git_spacy.errors import Diagnostic
 from git_spacy.files import write_atomic
+from git_spacy.light_hashes import blake2b
 
 MAX_BYTES = 4 << 20
 """The largest document that is parsed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import glob
-import hashlib
 import os
 import re
 import shutil
@@ -120,6 +119,8 @@ def _uses_pixi(folder: Path) -> bool:
 def _poetry_environments(folder: Path, environ: Mapping[str, str]) -> list[Path]:
     """Return where poetry keeps the environment of a project: `NAME-HASH-pyX.Y`, with a hash of its
     path. With several versions of Python, only poetry knows which is active."""
+
+    import hashlib
 
     try:
         text = (folder / "pyproject.toml").read_text("utf-8", "replace")[:_READ_LIMIT]

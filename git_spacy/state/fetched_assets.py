@@ -6,7 +6,6 @@ folder have a file of their own, as most commands do not need them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +54,8 @@ def has_other_source(asset: Asset, record: FetchedAsset) -> bool:
 
 def _query_digest(asset: Asset) -> str:
     """Return a digest of the query of the URL, which may have secrets; "" if it has none."""
+
+    import hashlib
 
     try:
         query = urlsplit(asset.url or "").query
@@ -265,4 +266,6 @@ def _file(root: Path, dest: str) -> Path:
 
 
 def _digest(data: bytes) -> str:
+    import hashlib
+
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -7,7 +7,6 @@ so a fingerprint has a digest of the names, too.
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 import stat
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
+from git_spacy.light_hashes import blake2b
 from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
@@ -27,7 +27,7 @@ _NAME = itemgetter(0)
 _STAT_FIELDS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _KIND = 12  # the bits of a mode below those that say what kind of file it is
 _MARSHAL = 2  # the latest format whose bytes depend on nothing but the values
-_NO_NAMES = hashlib.md5(usedforsecurity=False).hexdigest()
+_NO_NAMES = "d41d8cd98f00b204e9800998ecf8427e"  # the md5 of no bytes
 
 
 class Fingerprint(NamedTuple):
@@ -106,7 +106,7 @@ def stat_summary(
     batches = _batches_below(root, relative, selection)
     if batches is None:
         return None
-    hasher = hashlib.md5(usedforsecurity=False)
+    hasher = blake2b(digest_size=16)
     count = size = newest = 0
     for prefix, _, rows, _ in batches:
         columns = tuple(zip(*rows, strict=True))
@@ -210,6 +210,8 @@ def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
 def digest_contents(root: Path, files: list[FileStat], algorithm: str = "md5") -> str:
     """Return the digest of the contents of these files below `root`, concatenated in order."""
 
+    import hashlib  # loads OpenSSL, which takes longer than finding that nothing changed
+
     hasher = hashlib.new(algorithm, usedforsecurity=False)
     buffer = memoryview(bytearray(_CHUNK))
     for stream in open_each(root, (file.path for file in files)):
@@ -236,6 +238,8 @@ def digest_names(names: list[str]) -> str:
 
     if names == [""]:
         return ""
+    import hashlib
+
     joined = "\0".join(names)
     return hashlib.md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 

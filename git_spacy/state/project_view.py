@@ -5,7 +5,6 @@ A view never writes to the project; it may save fingerprints in the stat cache.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -368,6 +367,8 @@ class Staged:
     def _hash(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
         """Hash the entries of all paths with a single call of git."""
 
+        import hashlib
+
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
         fingerprints = {}
         for path, entries in paths.items():
@@ -418,6 +419,8 @@ class Staged:
 
     def _compare_contents(self, entries: Sequence[TreeEntry], pair: tuple[str, str]) -> str | None:
         """Compare what is staged with a recorded md5 of the same with CRLF as line endings."""
+
+        import hashlib
 
         if not entries or not all(map(_is_file, entries)):
             return None
@@ -525,6 +528,8 @@ def _is_file(entry: TreeEntry) -> bool:
 
 
 def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
+    import hashlib
+
     lines = [algorithm, *(f"{entry.id} {entry.name}" for entry in entries)]
     joined = "\0".join(lines).encode("utf-8", "surrogateescape")
     return hashlib.md5(joined, usedforsecurity=False).hexdigest()

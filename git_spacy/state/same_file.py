@@ -9,7 +9,6 @@ may have CRLF or LF as its line endings. Everyone who compares md5s asks here: `
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -158,6 +157,8 @@ def _has_digest(recorded: str, parts: list[_Part], blobs: Mapping[str, bytes]) -
     """Return whether a digest, md5 or sha256, is that of the content in Git, or of the same with
     CRLF as the line endings."""
 
+    import hashlib
+
     algorithm = "md5" if len(recorded) == _MD5_DIGITS else "sha256"
     lf, crlf = (hashlib.new(algorithm, usedforsecurity=False) for _ in range(2))
     for part in parts:
@@ -169,6 +170,8 @@ def _has_digest(recorded: str, parts: list[_Part], blobs: Mapping[str, bytes]) -
 
 def blob_id(content: bytes, like: str) -> str:
     """Return Git's id of a blob with this content, by the algorithm of the id `like`."""
+
+    import hashlib
 
     hasher = hashlib.new("sha1" if len(like) == 40 else "sha256", usedforsecurity=False)
     hasher.update(b"blob %d\0" % len(content))

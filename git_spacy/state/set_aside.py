@@ -11,7 +11,6 @@ with an annotation tool. What a failed run wrote goes to `spacy/failed`, until a
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ from git_spacy.errors import GitSpacyError, InvalidInput, Refused
 from git_spacy.file_locks import FileLock, file_lock
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_hashes import sha256
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.real_paths import leads_outside
@@ -278,7 +278,7 @@ def _lock_entry(root: Path, command: str) -> LockEntry | None:
 
 
 def _digest(entry: LockEntry | None) -> str:
-    return hashlib.sha256(repr(entry).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(repr(entry).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def set_aside(
@@ -432,7 +432,7 @@ def _folder_name(command: str) -> str:
     plain = re.sub(r"[^\w-]+", "-", command)[:60]
     if plain == command:
         return plain
-    return f"{plain}-{hashlib.sha256(command.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return f"{plain}-{sha256(command.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _move(source: Path, target: Path, stays: Collection[str]) -> None:

@@ -6,7 +6,6 @@ content is that of the index, as long as nobody needs the files themselves.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -92,6 +91,8 @@ def _complete_one(
 
 
 def _read(stats: StatCache, path: str, algorithm: str) -> Fingerprint | None:
+    import hashlib
+
     from git_spacy.git.index import Index
     from git_spacy.git.remote_tree import EXECUTABLE, FILE, is_lfs_pointer
 
@@ -131,6 +132,8 @@ def all_files(stats: StatCache, path: str) -> list[FileStat | TreeEntry]:
 
 
 def _signature(now: Fingerprint | None, absent: Sequence[TreeEntry], algorithm: str) -> str:
+    import hashlib
+
     lines = [algorithm, repr(now and (now.digest, now.names))]
     lines += (f"{entry.id} {entry.name}" for entry in absent)
     joined = "\0".join(lines).encode("utf-8", "surrogateescape")

@@ -6,7 +6,6 @@ or an editor, costs time and nothing else.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
 from git_spacy.files import write_atomic
+from git_spacy.light_hashes import blake2b
 
 _VERSION = 2
 _PARTS = ("paths", "runs", "fetched", "uncounted", "contents")
@@ -81,7 +81,7 @@ def _sealed(content: bytes) -> bytes:
 
 
 def _seal(content: bytes) -> bytes:
-    return b'{"checksum": "%s", ' % hashlib.md5(content, usedforsecurity=False).hexdigest().encode()
+    return b'{"checksum": "%s", ' % blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def _check_all(check: Callable[[object], object], values: Iterable[object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from git_spacy.errors import ExternalError
 from git_spacy.git.repository import Repository, prefix
+from git_spacy.light_hashes import blake2b
 from git_spacy.project.paths import is_outside
 from git_spacy.state.counted_files import (
     PATTERNS,
@@ -100,7 +100,7 @@ def rules_digest(
     """
 
     if repository is None or repository.top is None or is_outside(folder):
-        return hashlib.md5(b"", usedforsecurity=False).hexdigest()
+        return _digest(b"")
     files = [*_config_files(repository), *excludes, str(repository.common_dir / "info/exclude")]
     files.append(os.path.join(_xdg_config_home(), "git/ignore"))
     path = prefix(root, repository.top) + folder
@@ -108,7 +108,11 @@ def rules_digest(
     if index:
         files.append(str(repository.git_path("index")))
     facts = repr([_stat(file) for file in files]).encode()
-    return hashlib.md5(facts, usedforsecurity=False).hexdigest()
+    return _digest(facts)
+
+
+def _digest(facts: bytes) -> str:
+    return blake2b(facts, digest_size=16).hexdigest()
 
 
 def _config_files(repository: Repository) -> Iterator[str]:
