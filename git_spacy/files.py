@@ -82,6 +82,8 @@ def _replace(
         mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):  # it appeared after the path was resolved
             raise _not_a_file(name)
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a device, to which a link led
+            raise OSError(errno.EINVAL, "Not a regular file", os.path.join(folder, name))
     except FileNotFoundError:
         mode = None
     try:

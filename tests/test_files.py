@@ -107,6 +107,20 @@ def test_a_symlink_to_a_file_is_written_through(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text() == "2"
 
 
+def test_what_is_not_a_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    """A link to /dev/null in the place of a cache must not end in a /dev/null that is a file."""
+
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="Not a regular file"):
+            files.write_atomic(tmp_path / name, b"2")
+        with pytest.raises(OSError, match="Not a regular file"):
+            files.write_beneath(tmp_path, name, b"2")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
 @pytest.mark.threat("links-outside")
 @pytest.mark.parametrize("relative", ["link/x", "link", "loop/x", "a/link/x", "inside/../link/x"])
 def test_a_symlink_that_leads_out_is_refused(tmp_path: Path, relative: str) -> None:

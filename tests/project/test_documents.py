@@ -166,23 +166,28 @@ def test_a_forged_document_passes_no_check_of_paths_or_digests(folder: Path) -> 
         lock_format.parse(lock)
 
 
-def fifo(path: Path) -> None:
-    os.mkfifo(path)
+def link(path: Path) -> None:
+    """Make a link to a pipe, as one might to /dev/null so that nothing is remembered."""
+
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
 
 
 @pytest.mark.parametrize(
     "make",
-    [Path.mkdir, fifo, lambda path: path.symlink_to("/dev/zero")],
+    [Path.mkdir, os.mkfifo, link],
     ids=["folder", "pipe", "link"],
 )
-def test_what_is_not_a_regular_file_is_not_read(
+def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
     folder: Path, make: Callable[[Path], object]
 ) -> None:
     file = warm(folder)
     file.unlink()
     make(file)
+    before = {path.name: path.lstat().st_ino for path in file.parent.iterdir()}
     with documents.cached(folder):
         assert documents.parse(TEXT, "project.yml") == yaml.parse_document(TEXT, "project.yml")
+    assert {path.name: path.lstat().st_ino for path in file.parent.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
