@@ -274,6 +274,7 @@ class Search:
                 return None
         value = self._objective_of(commands) if state == "complete" else None
         if state == "complete" and value is None:
+            self._error = None  # the next trials may have the objective
             return None
         self._tried.add(tuple(values.values()))
         number = len(self.results) + 1
