@@ -41,18 +41,17 @@ def submit_run(
     commands: Sequence[Command],
     stale: Collection[str],
     arguments: Sequence[str],
-    address: str | None,
+    url: str,
 ) -> None:
-    """Submit the commands as a job, and print its id and what to do next."""
+    """Submit the commands as a job to the Jobs API at `url`; print its id and what to do next."""
 
-    from git_spacy.jobs.jobs_api import JobsClient, jobs_address
+    from git_spacy.jobs.jobs_api import JobsClient
     from git_spacy.jobs.submit import JobRequest, submit
     from git_spacy.project.matrix import with_commands
 
     if not stale:
         output.message("nothing to submit: all commands are up to date")
         return
-    url = jobs_address(address, os.environ)
     remote = _remote(context)
     options = overrides.as_options(context.variables)
     words = ("run", *arguments, *options)

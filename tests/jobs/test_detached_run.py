@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -404,3 +406,14 @@ def test_jobs_of_a_project_in_a_subfolder_are_its_own(
     assert spacy("jobs", "collect", cwd=inner).code == 0
     records = git(root, "notes", "--ref", "spacy", "show", "HEAD").splitlines()
     assert {json.loads(line)["project"] for line in records} == {"inner"}
+
+
+def test_ctrl_c_ends_only_the_command_that_follows(
+    root: Path, server: JobsServer, spacy: Spacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = submit(spacy, root, server)
+    monkeypatch.setattr(time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    done = spacy("jobs", "follow", cwd=root)
+    assert done.code == 130
+    assert f"Job {id} goes on. To stop it: git spacy jobs stop {id}" in done.err
+    assert server.jobs[id]["status"] == "PENDING"

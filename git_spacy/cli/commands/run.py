@@ -167,13 +167,15 @@ def _submit(
     """Submit the run as a job of a cluster, after a dry run that shows what it will do."""
 
     from git_spacy.cli.detached_run import run_arguments, submit_run
+    from git_spacy.jobs.jobs_api import jobs_address
 
     arguments = run_arguments(request._asdict())
+    address = jobs_address(request.address, os.environ)
     context.recover_outputs()
     outcome = _execute(context, request._replace(dry=True), planned, jobs, None)
     if error := outcome.error():
         raise error
-    submit_run(context, planned.commands, outcome.ran, arguments, request.address)
+    submit_run(context, planned.commands, outcome.ran, arguments, address)
 
 
 def _check_names(project: Project, names: tuple[str, ...]) -> None:
