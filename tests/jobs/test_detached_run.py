@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.cli.completion import candidates
 from git_spacy.git.state_dir import state_dir
 from git_spacy.jobs import order as orders
 from git_spacy.lock import lock_format
@@ -417,3 +418,10 @@ def test_ctrl_c_ends_only_the_command_that_follows(
     assert done.code == 130
     assert f"Job {id} goes on. To stop it: git spacy jobs stop {id}" in done.err
     assert server.jobs[id]["status"] == "PENDING"
+
+
+def test_the_ids_of_jobs_are_completed(root: Path, server: JobsServer, spacy: Spacy) -> None:
+    id = submit(spacy, root, server)
+    for command in ("follow", "collect", "stop"):
+        assert list(candidates(["jobs", command, id[:2]], root)) == [(id, "run all")]
+    assert [name for name, _ in candidates(["jobs", "co"], root)] == ["collect"]
