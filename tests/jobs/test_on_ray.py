@@ -107,7 +107,7 @@ def test_a_job_goes_on_without_its_client_and_is_collected_by_another(
     assert client.job(done.out.strip()).has_ended
     collected = jobs(root, "collect")
     assert collected.code == 0, collected
-    assert (root / "model/weights.txt").read_text() == "hello"
+    assert (root / "model/weights.txt").read_text() == "HELLO"
     assert process("status", "--porcelain", cwd=root).out.count("up_to_date") == 2
 
 
