@@ -32,9 +32,9 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of `path`, so that after a crash it is the old or the new one.
 
-    For paths that the user or git-spacy chose: a symlink is followed wherever it leads. For paths
-    in a project or a working tree use `write_beneath`. Keeps the permissions of an existing file.
-    Raises OSError, and then leaves the old content and no temporary file.
+    For paths that the user or git-spacy chose: a symlink to a file is followed wherever it leads.
+    For those in a project or a working tree use `write_beneath`. Keeps the permissions. Raises
+    OSError, and then leaves the old content and no temporary file.
     """
 
     folder, name = os.path.split(os.path.realpath(path))
@@ -77,15 +77,13 @@ def _replace(
 ) -> None:
     """Replace the content of `name` in `folder`, which is open as `directory`."""
 
-    temporary = f".{name}.{os.getpid()}.tmp"
-    try:
+    mode, temporary = None, f".{name}.{os.getpid()}.tmp"
+    with suppress(FileNotFoundError):
         mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):  # it appeared after the path was resolved
             raise _not_a_file(name)
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a device, to which a link led
             raise OSError(errno.EINVAL, "Not a regular file", os.path.join(folder, name))
-    except FileNotFoundError:
-        mode = None
     try:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=directory)

@@ -75,6 +75,19 @@ MAY_IMPORT = {
         "sharing",
         "state",
     },
+    "jobs": {
+        "errors",
+        "files",
+        "formats",
+        "git",
+        "history",
+        "lock",
+        "project",
+        "run",
+        "sharing",
+        "state",
+        "storage",
+    },
     "run": {
         "errors",
         "file_copy",
@@ -178,6 +191,7 @@ MAY_IMPORT = {
         "files",
         "git",
         "interrupts",
+        "jobs",
         "project",
         "real_paths",
         "state",
@@ -274,6 +288,7 @@ def test_the_core_neither_prints_nor_exits_nor_changes_directory(path: Path) -> 
 # The last two run on machines without git-spacy, so they must be self-contained.
 MAY_START_PROCESSES = (
     "git/process.py",
+    "jobs/__main__.py",
     "run/ctrl_c.py",
     "run/foreground.py",
     "run/relay.py",

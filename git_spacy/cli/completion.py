@@ -280,6 +280,14 @@ def _checks(start: Path) -> Iterator[Candidate]:  # noqa: ARG001
     return ((name, "") for name in ("project", "assets", "lock", "generated", "outputs", "all"))
 
 
+def _jobs(start: Path) -> Iterator[Candidate]:
+    from git_spacy.jobs.submitted_jobs import submitted_jobs
+    from git_spacy.project import project_file
+
+    root = project_file.find(start)
+    return ((job.id, job.typed) for job in submitted_jobs(root, lambda _: None))
+
+
 def _integrations(start: Path) -> Iterable[Candidate]:  # noqa: ARG001
     from git_spacy.setup.integrations import INTEGRATIONS
 
@@ -317,6 +325,7 @@ CANDIDATES: dict[str, Callable[[Path], Iterable[Candidate]]] = {
     "checks": _checks,
     "commands and workflows": _runnable,
     "Git remotes": _git_remotes,
+    "jobs": _jobs,
     "remotes and outputs": _shareable,
     "revisions": _revisions,
     "revisions and runs": _revisions_and_runs,

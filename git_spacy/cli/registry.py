@@ -17,6 +17,7 @@ SUMMARIES = {
     "Work on a project": {
         "assets": "Fetch the project's assets and verify their checksums.",
         "run": "Run commands and workflows; skip what is up to date.",
+        "jobs": "List, follow and collect runs on a cluster.",
         "status": "Show what is up to date, what is stale, and why.",
         "clean": "Remove outputs, and nothing else.",
         "check": "Report problems in the project; for hooks and CI.",
@@ -68,6 +69,7 @@ ARGUMENTS: dict[str, str | dict[str, str]] = {
     "push": "remotes and outputs",
     "pull": "remotes and outputs",
     "restore": "revisions",
+    "jobs": {"follow": "jobs", "collect": "jobs", "stop": "jobs"},
     "cache": {},
     "notes": {"push": "Git remotes", "pull": "Git remotes", "status": "Git remotes"},
     "lock": {"rebuild": "revisions", "record": "commands and workflows"},

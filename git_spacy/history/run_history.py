@@ -108,6 +108,13 @@ def _pending_lines(file: Path) -> list[str]:
         return []
 
 
+def pending_records(root: Path) -> list[str]:
+    """Return the lines of the records that wait in the project at `root`, e.g. for a repository."""
+
+    lines = _pending_lines(state_dir(root) / _PENDING)
+    return [line.partition(" ")[2] for line in lines]
+
+
 def _is_valid_pending_line(entry: str) -> bool:
     commit, _, text = entry.partition(" ")
     try:

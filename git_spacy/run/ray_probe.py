@@ -36,7 +36,7 @@ def check_address(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         return  # `auto`, or a name that Ray knows
-    where, token = (host.strip("[]"), int(port)), _token()
+    where, token = (host.strip("[]"), int(port)), find_token()
     try:
         if not _requires_token(*where, ""):
             return
@@ -60,7 +60,7 @@ def check_address(address: str) -> None:
         )
 
 
-def _token() -> str:
+def find_token() -> str:
     """Return the token of this user, where Ray looks for it, or ""."""
 
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():

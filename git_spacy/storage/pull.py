@@ -105,7 +105,7 @@ class _Pull:
         self.selection, self.limit, self.force, self.dry = selection, limit, force, dry
         self.entries = lock_format.read(root)
         self.recorded = RecordedNames(root, stats)
-        self.protection = _Protection(project, root, remote, store, self.recorded, dry=dry)
+        self.protection = OutputProtection(project, root, remote, store, self.recorded, dry=dry)
         self.fetched: list[PullChoice] = []
         self.skipped: list[TransferSkipped] = []
 
@@ -275,7 +275,7 @@ class _Pull:
         return True
 
     def _fetch_all(self, choices: list[PullChoice]) -> None:
-        for batch in _nesting_batches(choices):
+        for batch in nesting_batches(choices):
             self.transfers.run_all(
                 (choice.path.text, partial(self._fetch_one, choice)) for choice in batch
             )
@@ -293,7 +293,7 @@ class _Pull:
         self.transfers.report(event)
 
 
-class _Protection:
+class OutputProtection:
     """Decides which present outputs a pull may replace without being forced to.
 
     Nothing may be lost: what is replaced was recorded by a run or a pull and has not been modified
@@ -352,7 +352,7 @@ def _listed(entry: LockEntry | None, path: ProjectPath) -> str | None:
     return {out.path: out.md5 for out in entry.outs}.get(path.text) if entry else None
 
 
-def _nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
+def nesting_batches(choices: list[PullChoice]) -> list[list[PullChoice]]:
     """Return lists of choices that can be fetched in parallel, outer paths before inner ones.
 
     Of two choices for the same path only the first is taken, since one would overwrite the other.

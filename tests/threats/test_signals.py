@@ -113,6 +113,6 @@ def signal_group(process: subprocess.Popen[str], number: int) -> None:
 def test_every_command_that_writes_has_a_case() -> None:
     tested = {words[0] for words, *_ in CASES.values()}
     reads = {"status", "log", "show", "diff", "resolved", "config", "doctor"}
-    # tests/setup/test_clone.py, tests/git/test_notes.py, tests/setup/
-    elsewhere = {"clone", "notes", "init", "update"}
+    # tests/setup/test_clone.py, tests/git/test_notes.py, tests/setup/, tests/jobs/
+    elsewhere = {"clone", "notes", "init", "update", "jobs"}
     assert tested | reads | elsewhere >= set(COMMANDS)

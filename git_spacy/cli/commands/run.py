@@ -86,6 +86,9 @@ _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 @click.option("--executor", type=click.Choice(("local", "ray")), help="Run locally or on Ray.")
 @click.option("--address", metavar="ADDR", help="Use the Ray cluster at ADDR.")
 @click.option(
+    "--detach", is_flag=True, help="Submit a job to the cluster and leave; see 'git spacy jobs'."
+)
+@click.option(
     "--log/--no-log", default=None,
     help="Keep what the scripts print, also if that is a terminal.",
 )  # fmt: skip
@@ -123,6 +126,9 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     request = _read_request(context, names, options)
     planned, jobs = _plan_run(context, request)
     _require_permission(context, request, planned)
+    if request.detach and not request.dry:
+        _submit(context, request, planned, jobs)
+        return
     if request.dry:
         context.recover_outputs()
     started = time.time()
@@ -156,6 +162,7 @@ class _RunRequest(NamedTuple):
     restore: bool | None
     executor: str | None
     address: str | None
+    detach: bool
     log: bool | None
     no_wait: bool
     search: PlannedSearch | None
@@ -183,6 +190,23 @@ def _read_request(
         search = plan_search(context, {**options, **search_options}, request.select)
         request = request._replace(search=search)
     return request
+
+
+def _submit(
+    context: CommandContext, request: _RunRequest, planned: plan.RunPlan, jobs: int
+) -> None:
+    """Submit the run as a job of a cluster, after a dry run that shows what it will do."""
+
+    from git_spacy.cli.detached_run import run_arguments, submit_run
+    from git_spacy.jobs.jobs_api import jobs_address
+
+    arguments = run_arguments(request._asdict())
+    address = jobs_address(request.address, os.environ)
+    context.recover_outputs()
+    outcome = _execute(context, request._replace(dry=True), planned, jobs, None)
+    if error := outcome.error():
+        raise error
+    submit_run(context, planned.commands, outcome.ran, arguments, address)
 
 
 def _check_names(project: Project, names: tuple[str, ...]) -> None:

@@ -1,0 +1,1 @@
+"""Runs that go on without this machine: jobs of a Ray cluster."""
