@@ -25,8 +25,11 @@ def run_arguments(options: Mapping[str, Any]) -> list[str]:
 
     if options["executor"] == "local":
         raise click.UsageError("--detach needs a cluster: --executor ray, or no --executor")
-    if options["axes"]:
-        raise click.UsageError("--detach does not support --matrix; submit one job per variant")
+    for name, option in (("axes", "--matrix"), ("search", "--search")):
+        if options[name]:
+            raise click.UsageError(
+                f"--detach does not support {option}; submit one job per variant"
+            )
     arguments = [*options["names"]]
     arguments += [f"--{name.replace('_', '-')}" for name in _FLAGS if options[name]]
     if options["jobs"]:

@@ -38,17 +38,17 @@ class Collected(NamedTuple):
     recorded: tuple[str, ...]
 
 
-def read_delivery(remote: Remote, id: str) -> JobDelivery | None:
+def read_delivery(remote: Remote, job: SubmittedJob) -> JobDelivery | None:
     """Return what a job has delivered so far, None if it has not begun. Raises ExternalError."""
 
-    name = orders.delivery_name(id)
+    name = orders.delivery_name(job.id)
     if not remote.exists(name):
         return None
     with remote.read(name) as stream:
         data = b""
         while len(data) <= orders.MAX_RESULT_BYTES and (chunk := stream.read(1 << 20)):
             data += chunk
-    return orders.parse_delivery(data, id)
+    return orders.parse_delivery(data, job.id, job.key)
 
 
 def record_runs(root: Path, job: SubmittedJob, delivery: JobDelivery) -> int:

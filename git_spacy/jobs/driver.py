@@ -63,7 +63,7 @@ class Delivery:
         entries = self._new_entries()
         records = run_history.pending_records(self._root)
         lock = lock_format.text(entries).decode() if entries else ""
-        text = orders.delivery_text(self._order.id, exit, lock, records)
+        text = orders.delivery_text(self._order, exit, lock, records)
         if text == self._sent:
             return
         self._push_outputs(entries)

@@ -2,13 +2,16 @@
 the remote that both machines use. Pure.
 
 The order travels with the job, through the cluster's own API. What the job delivers is in the
-remote, so that it outlives the cluster; anyone who may write there can change it, so it is checked.
+remote, so that it outlives the cluster. Others may write there, too, so the job signs it with a key
+that only its order and the machine which submitted it have (HMAC, RFC 2104).
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,12 +26,14 @@ MAX_RESULT_BYTES = 64 << 20
 _VERSION = 1
 _FOLDER = "git-spacy-jobs"  # in the remote
 _ID = re.compile(r"[0-9a-f]{12}")
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class JobOrder(NamedTuple):
     """A run to do: the arguments of `git spacy run`, the names of its commands, and the overridden
     variables. `remote` and `remote_settings` say where the project's archive is, whose SHA-256 is
-    `archive`, and `environ` has the environment variables that project.yml names."""
+    `archive`, and `environ` has the environment variables that project.yml names. `key` signs what
+    the job delivers."""
 
     id: str
     arguments: tuple[str, ...]
@@ -38,6 +43,7 @@ class JobOrder(NamedTuple):
     remote_settings: Mapping[str, str]
     archive: str
     environ: Mapping[str, str]
+    key: str
 
 
 class JobDelivery(NamedTuple):
@@ -57,6 +63,20 @@ def job_id(value: object) -> str:
     return value
 
 
+def new_key() -> str:
+    """Return a key for one job, 64 hexadecimal digits."""
+
+    return secrets.token_hex(32)
+
+
+def job_key(value: object) -> str:
+    """Validate the key of a job."""
+
+    if not isinstance(value, str) or not _KEY.fullmatch(value):
+        raise InvalidInput("not the key of a job, 64 hexadecimal digits")
+    return value
+
+
 def archive_name(id: str) -> str:
     """Return the name of a job's project archive in the remote."""
 
@@ -66,7 +86,7 @@ def archive_name(id: str) -> str:
 def delivery_name(id: str) -> str:
     """Return the name of what a job delivers in the remote."""
 
-    return f"{_FOLDER}/{job_id(id)}/result.json"
+    return f"{_FOLDER}/{job_id(id)}/result"
 
 
 def order_text(order: JobOrder) -> str:
@@ -84,21 +104,34 @@ def parse_order(text: str) -> JobOrder:
     return JobOrder(**document)
 
 
-def delivery_text(id: str, exit: int | None, lock: str, records: list[str]) -> str:
-    """Return what job `id` delivers as a JSON document: the text of its project.lock, and its run
-    records, one line each."""
+def delivery_text(order: JobOrder, exit: int | None, lock: str, records: list[str]) -> str:
+    """Return what a job delivers: a line with the signature, and a JSON document with the text of
+    its project.lock and its run records, one line each."""
 
-    document = {"v": _VERSION, "id": id, "exit": exit, "lock": lock, "records": records}
-    return json.dumps(document)
+    document = {"v": _VERSION, "id": order.id, "exit": exit, "lock": lock, "records": records}
+    return signed(json.dumps(document), order.key)
 
 
-def parse_delivery(data: bytes, id: str) -> JobDelivery:
+def signed(text: str, key: str) -> str:
+    """Return `text` below a line with its signature."""
+
+    return f"{_signature(text.encode(), key)}\n{text}"
+
+
+def _signature(data: bytes, key: str) -> str:
+    return hmac.new(bytes.fromhex(key), data, "sha256").hexdigest()
+
+
+def parse_delivery(data: bytes, id: str, key: str) -> JobDelivery:
     """Return what job `id` has delivered. Raises ExternalError for anything else."""
 
     try:
         if len(data) > MAX_RESULT_BYTES:
             raise InvalidInput(f"larger than {MAX_RESULT_BYTES:,} bytes")
-        document = formats.document(data)
+        signature, _, content = data.partition(b"\n")
+        if not hmac.compare_digest(signature, _signature(content, key).encode()):
+            raise InvalidInput("not signed by the job")
+        document = formats.document(content)
         if document["v"] != _VERSION or job_id(document["id"]) != id:
             raise InvalidInput("of another job")
         exit = document["exit"]

@@ -80,12 +80,13 @@ def submit(
     order = JobOrder(
         id, request.arguments, tuple(command.name for command in request.commands),
         request.variables, sent.url, sent.settings, hasher.hexdigest(),
-        {name: environ[name] for name in sorted(names) if name in environ},
+        {name: environ[name] for name in sorted(names) if name in environ}, orders.new_key(),
     )  # fmt: skip
     known = remote_address.name or sent.url
     job = SubmittedJob(
-        id, request.typed, order.commands, request.variables, address, known, base, time.time()
-    )
+        id, request.typed, order.commands, request.variables, address, known, base, time.time(),
+        order.key,
+    )  # fmt: skip
     save_job(root, job)  # first, so that no job is running that we do not know
     try:
         uri = client.upload(f"_ray_pkg_{secrets.token_hex(16)}.zip", _package(order))

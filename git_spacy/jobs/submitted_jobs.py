@@ -13,7 +13,7 @@ from git_spacy.errors import InvalidInput, Warn, warning
 from git_spacy.files import write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.history.run_history import BaseCommit
-from git_spacy.jobs.order import job_id
+from git_spacy.jobs.order import job_id, job_key
 
 _MAX_BYTES = 4 << 20
 _SCHEMES = ("http://", "https://")
@@ -22,8 +22,9 @@ _SCHEMES = ("http://", "https://")
 class SubmittedJob(NamedTuple):
     """A job: what the user typed after `git spacy`, the names of its commands, the overridden
     variables, the address of the cluster's API and the remote, by name or URL. `base` is the commit
-    that it was submitted on, `submitted` the time in seconds since 1970; `exit` is the exit status
-    of its run if all that it delivered has been collected."""
+    that it was submitted on, `submitted` the time in seconds since 1970, and `key` that with which
+    the job signs its results; `exit` is the exit status of its run if all of its results have been
+    collected."""
 
     id: str
     typed: str
@@ -33,6 +34,7 @@ class SubmittedJob(NamedTuple):
     remote: str
     base: BaseCommit
     submitted: float
+    key: str
     exit: int | None = None
 
 
@@ -114,6 +116,7 @@ def _read(file: Path) -> SubmittedJob:
             _checked(base["dirty"], bool),
         ),
         submitted=float(formats.integer(int(formats.number(document["submitted"])), 0, 1 << 40)),
+        key=job_key(document["key"]),
         exit=None if exit is None else formats.integer(exit, -255, 255),
     )
 

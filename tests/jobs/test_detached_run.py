@@ -230,6 +230,7 @@ REFUSALS = (
     ("--address auto", 2, "not the address", "--address http://127.0.0.1:8265"),
     ("--address URL --executor local", 2, "needs a cluster", "run -h"),
     ("--address URL --matrix vars.word=a,b", 2, "--matrix", "run -h"),
+    ("--search vars.word=a,b", 2, "--search", "run -h"),
     ("--address http://127.0.0.1:1", 4, "cannot reach", "ssh -N -L 8265:localhost:8265 HOST"),
     ("--address URL/nowhere", 4, "unexpected answer", "the cluster's Ray dashboard"),
 )  # fmt: skip
@@ -304,6 +305,7 @@ def test_a_cluster_that_does_not_see_the_remote_says_so_before_it_runs_anything(
     assert "prepare" not in server.logs[id]
 
 
+@pytest.mark.threat("foreign-results", commands="run")
 def test_another_project_in_the_remote_than_was_submitted_is_not_run(
     root: Path, server: JobsServer, spacy: Spacy
 ) -> None:
@@ -329,21 +331,25 @@ NOT_RESULTS = (
 def test_a_result_that_is_not_one_is_refused(root: Path, server: JobsServer, spacy: Spacy) -> None:
     id = submit(spacy, root, server)
     before = snapshot(root)
-    for text in NOT_RESULTS:
-        write(root.parent / "store", {orders.delivery_name(id): text.replace("ID", id)})
+    key = json.loads(job_files(root)[0].read_text())["key"]
+    results = [text.replace("ID", id) for text in NOT_RESULTS]
+    for text in (*results, *(orders.signed(result, key) for result in results)):
+        write(root.parent / "store", {orders.delivery_name(id): text})
         done = spacy("jobs", "collect", cwd=root)
         assert (done.code, snapshot(root)) == (4, before), text
         assert f"the result of job {id} in the remote is damaged" in done.err
         assert f"git spacy jobs follow {id}" in done.err
 
 
+@pytest.mark.threat("undeclared-outputs", "hostile-values", "foreign-results", commands="jobs")
 def test_a_hostile_result_writes_only_verified_outputs_that_are_declared(
     root: Path, server: JobsServer, spacy: Spacy
 ) -> None:
     id = submit(spacy, root, server)
     assert server.run(id) == 0, server.logs[id]
     file = root.parent / "store" / orders.delivery_name(id)
-    document = json.loads(file.read_text())
+    key = json.loads(job_files(root)[0].read_text())["key"]
+    document = json.loads(file.read_text().partition("\n")[2])
     lock = document["lock"].replace(
         "path: corpus/words.txt\n      md5", "path: ../escaped\n      md5", 2
     )
@@ -354,7 +360,8 @@ def test_a_hostile_result_writes_only_verified_outputs_that_are_declared(
     records = [
         line.replace('"command":"train"', '"command":"evil"') for line in document["records"]
     ]
-    file.write_text(json.dumps({**document, "lock": lock, "records": [*records, "x", 3, "{}"]}))
+    hostile = json.dumps({**document, "lock": lock, "records": [*records, "x", 3, "{}"]})
+    file.write_text(orders.signed(hostile, key))
     weights = next((root.parent / "store/model").rglob("*/*"))
     weights.write_bytes(b"not the model")
     done = spacy("jobs", "collect", "--force", cwd=root)
@@ -370,9 +377,26 @@ def test_a_hostile_result_writes_only_verified_outputs_that_are_declared(
     assert "evil" not in notes
 
 
+@pytest.mark.threat("foreign-results", commands="jobs")
+def test_a_result_that_another_has_written_into_the_remote_is_refused(
+    root: Path, server: JobsServer, spacy: Spacy
+) -> None:
+    id = submit(spacy, root, server)
+    assert server.run(id) == 0, server.logs[id]
+    file = root.parent / "store" / orders.delivery_name(id)
+    signature, _, document = file.read_text().partition("\n")
+    changed = document.replace("hello", "howdy")
+    for text in (document, f"{signature}\n{changed}", orders.signed(changed, orders.new_key())):
+        file.write_text(text)
+        done = spacy("jobs", "collect", cwd=root)
+        assert (done.code, "not signed by the job" in done.err) == (4, True), text
+    file.write_text(f"{signature}\n{document}")
+    assert spacy("jobs", "collect", cwd=root).code == 0
+
+
 CHANGES: tuple[dict[str, object], ...] = (
     {"id": "../../../x"}, {"id": 3}, {"address": "file:///etc/passwd"}, {"commands": "all"},
-    {"base": []}, {"submitted": 1e400}, {"typed": "a\nb"}, {"exit": "0"},
+    {"base": []}, {"submitted": 1e400}, {"typed": "a\nb"}, {"exit": "0"}, {"key": "00"},
     {"base": {"commit": "-x", "tree": "", "dirty": False}},
 )  # fmt: skip
 

@@ -51,7 +51,7 @@ def test_ray_gets_the_lines_of_the_file_and_nothing_else(root: Path) -> None:
     assert options["num_gpus"] == 0.5
 
 
-@pytest.mark.threat("escaping-paths", commands="run")
+@pytest.mark.threat("paths-outside", "links-outside", commands="run")
 @pytest.mark.parametrize(
     "name", ["../requirements.txt", "/etc/passwd", ".git/config", "link", "~/x"]
 )

@@ -108,7 +108,7 @@ def collect(context: CommandContext, id: str | None, force: bool) -> None:
     job = _find(context, id)
     address = remotes.resolve_address(context.project, context.settings, job.remote)
     remote = remotes.open_remote(context.root, address)
-    delivery = collecting.read_delivery(remote, job.id)
+    delivery = collecting.read_delivery(remote, job)
     if delivery is None:
         raise CheckFailed(
             f"job {job.id} has not delivered anything to '{remote.shown}' yet",
