@@ -38,7 +38,7 @@ MAX_PROCESSES = {
     "run all --dry": 1,
     "resolved": 0,
     "check": 3,
-    "check --staged": 6,
+    "check --staged": 4,
     "log": 5,  # three of them build the index, which later commands only read
     "log --all": 2,
     "show HEAD": 3,
@@ -50,10 +50,10 @@ MAX_PROCESSES = {
 MAX_PROCESSES_OF_HOOKS = {
     "project": 2,
     "assets": 2,
-    "lock": 3,
-    "generated": 5,
+    "lock": 2,
+    "generated": 4,
     "outputs": 2,
-    "all": 7,
+    "all": 5,
 }
 MEASURING_CODE = """
 import gc, json, os, sys

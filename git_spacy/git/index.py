@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from git_spacy.errors import InvalidInput
-from git_spacy.git import objects, process
+from git_spacy.git import process
+from git_spacy.git.objects import BlobStream, ObjectReader
 from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, submodule_paths
 
@@ -42,10 +43,12 @@ class Index:
     Methods raise ExternalError if git fails or is not installed.
     """
 
-    def __init__(self, top: Path, environ: dict[str, str], file: Path) -> None:
-        self.top = top
+    def __init__(self, repository: Repository, environ: dict[str, str], file: Path) -> None:
+        assert repository.top
+        self.top = repository.top
         self.environ = environ
         self._file = file
+        self._objects = ObjectReader(repository)
         self._conflicts: set[str] = set()  # among the entries that were listed
 
     @classmethod
@@ -64,7 +67,7 @@ class Index:
         if index_file and _is_current_repository(repository):
             environ["GIT_INDEX_FILE"] = os.path.abspath(index_file)
             file = Path(environ["GIT_INDEX_FILE"])
-        return cls(repository.top, environ, file)
+        return cls(repository, environ, file)
 
     @classmethod
     def discover(cls, start: Path, environ: Mapping[str, str] | None = None) -> Index | None:
@@ -152,10 +155,10 @@ class Index:
             self._list_entries(_NO_FSMONITOR, [f":(glob){literal}**/{name}" for name in names])
         )
 
-    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, objects.BlobStream]]:
+    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 
-        return objects.read_blobs(_NO_FSMONITOR, ids, cwd=self.top, environ=self.environ)
+        return self._objects.read(ids)
 
     def sizes(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the sizes of blobs in bytes, by id."""
