@@ -181,6 +181,11 @@ def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) 
     assert too_many == {}
 
 
+def test_the_hook_of_a_project_that_has_not_run_yet_does_not_import_yaml_either(root: Path) -> None:
+    git(root, "rm", "-q", "--cached", "project.lock")
+    assert not measure("git-spacy-hook", "lock", root).modules & SLOW
+
+
 @pytest.mark.parametrize("command", ["run all", "status"])
 def test_no_data_is_opened_if_nothing_changed(root: Path, command: str) -> None:
     opened = measure("git-spacy", command, root).opened

@@ -84,6 +84,8 @@ def cached(folder: Path) -> Iterator[None]:
 def parse(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
     """Parse the document in `data`, as `yaml.parse_document` does, or read it from the cache."""
 
+    if not data:  # most often a project.lock that does not exist yet
+        return None, []
     folder = _cache
     name = _file_name(data) if folder else ""
     if folder and (node := _read(folder / name)):

@@ -190,6 +190,11 @@ def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
     assert {path.name: path.lstat().st_ino for path in file.parent.iterdir()} == before
 
 
+def test_no_text_is_no_document(folder: Path) -> None:
+    with documents.cached(folder):
+        assert documents.parse(b"", "project.yml") == yaml.parse_document(b"", "project.yml")
+
+
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", Path("/proc/1/spacy"), tmp_path / ("x" * 300)):
