@@ -3,7 +3,7 @@
 Importing yaml and parsing take a third of the time of a hook. A parsed document is therefore
 remembered in a file that is named after its text, within a block of `cached`. Only commands that
 report use one: what a project runs, fetches or writes is never decided by a file in `.git`.
-Documents with a problem are not remembered. Any fault of the cache only costs time.
+Documents with a problem or a password are not remembered. Any fault of the cache only costs time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 from git_spacy import __version__, sharing
-from git_spacy.errors import Diagnostic
+from git_spacy.errors import Diagnostic, redact
 from git_spacy.files import write_atomic
 from git_spacy.light_hashes import blake2b
 
@@ -93,9 +93,16 @@ def parse(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
     from git_spacy.project import yaml  # compiles many expressions
 
     node, problems = yaml.parse_document(data, file)
-    if folder and node and not problems:
+    if folder and node and not problems and not _has_credentials(data):
         _write(folder, name, node)
     return node, problems
+
+
+def _has_credentials(data: bytes) -> bool:
+    """Return whether a text has a password in a URL, which must not stay in the cache."""
+
+    text = data.decode("utf-8", "replace")
+    return redact(text) != text
 
 
 def _file_name(data: bytes) -> str:

@@ -190,6 +190,14 @@ def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
     assert {path.name: path.lstat().st_ino for path in file.parent.iterdir()} == before
 
 
+@pytest.mark.threat("leaked-credentials", commands="status")
+def test_a_document_with_a_password_is_not_remembered(folder: Path) -> None:
+    text = b"assets: [{dest: a, url: 'https://me:hunter2@example.org/a'}]\n"
+    with documents.cached(folder):
+        assert documents.parse(text, "project.yml") == yaml.parse_document(text, "project.yml")
+    assert not (folder / "documents").exists()
+
+
 def test_no_text_is_no_document(folder: Path) -> None:
     with documents.cached(folder):
         assert documents.parse(b"", "project.yml") == yaml.parse_document(b"", "project.yml")
