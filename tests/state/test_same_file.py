@@ -54,6 +54,7 @@ def filtered(root: Path) -> None:
 
     git(root, "config", "filter.strip.clean", "sed '/^out/d'")
     (root / ".git/info/attributes").write_text("in.txt filter=strip\n")
+    (root / "in.txt").touch()  # so that Git filters it when it is added the next time
 
 
 def rot13(root: Path) -> None:
