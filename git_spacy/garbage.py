@@ -7,7 +7,7 @@ _OBJECTS = 50_000  # the modules of a command create fewer
 
 
 def collect_rarely() -> None:
-    """Search for cycles of unused objects less often, and no more when the process ends.
+    """Search for cycles of unused objects less often, and not at all when the process ends.
 
     Python searches after each 700 new objects, and again through all of them at its end: that takes
     an eighth of the time of `git spacy status`.

@@ -27,17 +27,21 @@ TRIALS = 20  # unless --trials says otherwise
 
 
 class PlannedSearch:
-    """A search that the user asked for. `plan` is that of one trial, as an example of all."""
+    """A search that the user asked for. `plan` is that of one trial, as an example of all.
+
+    Raises InvalidInput if nothing that it runs has metrics, or if the objective is ambiguous.
+    """
 
     def __init__(
         self, context: CommandContext, options: SearchOptions, select: CommandSelector
     ) -> None:
         self._context = context
-        self._options = options
         self._select = select
         self._search: Search | None = None
         first = {d.variable: d.first().values[0] for d in options.space}
         self.plan = self.plan_trial(first)
+        objective = _find_objective(context, self.plan, options.objective)
+        self._options = options._replace(objective=objective)
         self.shared = graph_plan(self.plan.in_project)
 
     def plan_trial(self, values: Mapping[str, str]) -> RunPlan:
@@ -77,15 +81,15 @@ class PlannedSearch:
     def show_plan(self) -> None:
         """Print what would be searched."""
 
-        from git_spacy.run.search import is_lower_is_better
+        from git_spacy.run.search import prefers_lower
 
         options = self._options
         number = int(min(options.trials, count_points(options.space)))
         output.message(f"would search with up to {number} trials of {', '.join(self._names())}:")
         for dimension in options.space:
             output.message(f"  {dimension.variable} {dimension.values.describe()}")
-        is_lowest = is_lower_is_better(options.objective)
-        name = options.objective.removeprefix("-") or "spaCy's own score"
+        is_lowest = prefers_lower(options.objective)
+        name = options.objective.removeprefix("-") or "score of spaCy"
         output.message(f"  for the {'lowest' if is_lowest else 'highest'} {name}")
 
     def _names(self) -> list[str]:
@@ -151,7 +155,7 @@ def plan_search(
 ) -> PlannedSearch | None:
     """Return the search that the options of `git spacy run` ask for, or None.
 
-    Raises InvalidInput for options that do not fit, and if there is no objective.
+    Raises InvalidInput for options that exclude each other, and as PlannedSearch does.
     """
 
     typed: Sequence[str] = options["dimensions"]
@@ -184,15 +188,13 @@ def plan_search(
     search_options = SearchOptions(
         space, options["trials"] or TRIALS, options["objective"] or "", options["search_seed"] or 0
     )
-    plan = PlannedSearch(context, search_options, select).plan
-    objective = _find_objective(context, plan, search_options.objective)
-    return PlannedSearch(context, search_options._replace(objective=objective), select)
+    return PlannedSearch(context, search_options, select)
 
 
 def _find_objective(context: CommandContext, plan: RunPlan, objective: str) -> str:
     """Return the objective, or "" if only the first trial will show which metrics there are.
 
-    Raises InvalidInput if there is none, as far as that can be known before.
+    Raises InvalidInput if it is already known that there is none.
     """
 
     from git_spacy.run.search import choose_objective

@@ -133,7 +133,7 @@ class Search:
     def lower_is_better(self) -> bool:
         """Whether the objective is to be as low as possible."""
 
-        return is_lower_is_better(self.options.objective or self.objective)
+        return prefers_lower(self.options.objective or self.objective)
 
     def best(self) -> TrialResult | None:
         """Return the best trial, or None if none is complete."""
@@ -392,7 +392,7 @@ class Search:
         return metrics[self.objective]
 
 
-def is_lower_is_better(objective: str) -> bool:
+def prefers_lower(objective: str) -> bool:
     """Return whether an objective is to be as low as possible: with a `-`, or by its name."""
 
     return objective.startswith("-") or is_lower_better(objective)
