@@ -16,6 +16,7 @@ from git_spacy.jobs.order import JobOrder
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader, matrix
+from git_spacy.run.ray_worker import extract_sent
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.storage.events import TransferReporter
 from git_spacy.storage.push import push
@@ -38,10 +39,7 @@ def unpack_project(order: JobOrder, remote: Remote, root: Path) -> None:
             raise ExternalError("the project in the remote is not the one that was submitted")
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            if hasattr(tarfile, "data_filter"):
-                tar.extractall(root, filter="data")
-            else:
-                tar.extractall(root)
+            extract_sent(tar, str(root))
 
 
 class Delivery:
