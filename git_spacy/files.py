@@ -107,13 +107,12 @@ def _replace(
 def _remove_leftovers(directory: int, name: str) -> None:
     """Remove the temporary files that killed processes left beside `name`."""
 
-    start, end = f".{name}.", ".tmp"
-    for entry in os.listdir(directory):
-        if entry.startswith(start) and entry.endswith(end):
-            process = entry[len(start) : -len(end)]
-            if process.isdecimal() and not is_alive(int(process)):
-                with suppress(OSError):
-                    os.unlink(entry, dir_fd=directory)
+    start = f".{name}."
+    for entry in (entry for entry in os.listdir(directory) if entry.startswith(start)):
+        process = entry[len(start) :].removesuffix(".tmp")
+        if entry.endswith(".tmp") and process.isdecimal() and not is_alive(int(process)):
+            with suppress(OSError):
+                os.unlink(entry, dir_fd=directory)
 
 
 def is_alive(process: int) -> bool:

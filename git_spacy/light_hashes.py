@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["blake2b", "sha256"]
+__all__ = ["blake2b", "sha1", "sha256"]
 
 
 def _hash_function(name: str, module: str) -> Any:
@@ -22,7 +22,8 @@ def _hash_function(name: str, module: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from hashlib import blake2b, sha256
+    from hashlib import blake2b, sha1, sha256
 else:
     blake2b = _hash_function("blake2b", "_blake2")
+    sha1 = _hash_function("sha1", "_sha1")
     sha256 = _hash_function("sha256", "_sha2" if sys.version_info >= (3, 12) else "_sha256")
