@@ -116,6 +116,7 @@ MAY_IMPORT = {
         "threads",
     },
     "storage": {
+        "abandoned",
         "background",
         "errors",
         "file_copy",

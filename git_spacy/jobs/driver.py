@@ -65,10 +65,9 @@ class Delivery:
         if text == self._sent:
             return
         self._push_outputs(entries)
-        with tempfile.NamedTemporaryFile(dir=self._root.parent) as file:
+        name = orders.delivery_name(self._order.id)
+        with self._remote.create(name, self._root.parent) as file:
             file.write(text.encode())
-            file.flush()
-            self._remote.write(orders.delivery_name(self._order.id), Path(file.name))
         self._sent = text
 
     def _new_entries(self) -> dict[str, LockEntry]:

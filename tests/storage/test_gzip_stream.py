@@ -70,7 +70,7 @@ def test_only_what_becomes_smaller_is_compressed(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(gzip_stream, "zlib", _Zlib(compressobj))
     assert len(NOISE) < len(compressed(NOISE)) < len(NOISE) * 1.001
-    assert set(levels[:-1]) == {0}, "the last block is too small to try"
+    assert not levels
     levels.clear()
     assert len(compressed(TEXT)) < len(TEXT) / 5
     assert len(compressed(WEIGHTS)) < len(WEIGHTS) * 0.95
