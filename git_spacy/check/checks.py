@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused, Severity
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry

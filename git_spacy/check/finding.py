@@ -7,7 +7,6 @@ description, check_name, fingerprint, severity and location); our own JSON.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 
@@ -97,6 +96,8 @@ def _to_json(items: Iterable[dict[str, object]]) -> str:
 
 
 def _fingerprint(finding: Diagnostic) -> str:
+    import hashlib  # imported here, since it loads OpenSSL
+
     text = "\0".join((finding.check, finding.file, finding.message))
     data = text.encode("utf-8", "surrogateescape")
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

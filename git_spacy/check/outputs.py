@@ -11,12 +11,13 @@ import shlex
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused
 from git_spacy.git.index import Index
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project import loader, source_map
 from git_spacy.project.documents import cached
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
@@ -25,7 +26,7 @@ from git_spacy.state.counted_files import is_placeholder
 from git_spacy.state.project_view import View
 from git_spacy.state.recorded_outputs import with_recorded_outputs
 
-_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+_SIZE = compile_late(r"(\d+)([kmg]?)", re.IGNORECASE)
 
 
 class OutputLimits(NamedTuple):

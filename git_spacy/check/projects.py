@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.check import checks, outputs
 from git_spacy.check.outputs import OutputLimits, project_folder
@@ -14,6 +13,7 @@ from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project import loader
 from git_spacy.project.documents import cached
 from git_spacy.project.loader import PROJECT_FILE

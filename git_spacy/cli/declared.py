@@ -7,7 +7,8 @@ common case, from the same declaration.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import click

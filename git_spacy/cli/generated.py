@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from git_spacy.cli import output
 from git_spacy.errors import GitSpacyError, as_warning
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from git_spacy.cli.context import CommandContext

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
@@ -22,6 +21,7 @@ from git_spacy.file_locks import file_lock
 from git_spacy.git import commits, objects, sealed_notes
 from git_spacy.git.objects import ObjectReader, is_object_id
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 
 REF = "refs/notes/spacy"
 _MAX_ATTEMPTS = 100  # while the ref keeps moving

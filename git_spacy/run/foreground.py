@@ -19,10 +19,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from git_spacy import interrupts
 from git_spacy.errors import Interrupted, ScriptFailed
+from git_spacy.light_typing import Any
 from git_spacy.run import missing_tools
 from git_spacy.run.ctrl_c import CtrlCWatch
 from git_spacy.run.events import OutputRelayed, RunReporter, StepStarted

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project.paths import has_git_dir
 
 _READ_LIMIT = 1 << 16  # characters of pyproject.toml
-_PROJECT_NAME = re.compile(
+_PROJECT_NAME = compile_late(
     r"""^\[(?:project|tool\.poetry)\][^\[]*?^name\s*=\s*["']([^"'\n]+)""", re.MULTILINE
 )
 _TOOL_MARKS = {"pipx": "pipx_metadata.json", "uv tool": "uv-receipt.toml"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.model import Command, Project
 from git_spacy.run.events import RunReporter

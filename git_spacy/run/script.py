@@ -11,9 +11,9 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Command, Project
 from git_spacy.project.script_line import ScriptLine, line_problems, read_lines

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
@@ -16,6 +15,7 @@ from git_spacy.cli import generated, output
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import Interrupted, InvalidInput, Refused
+from git_spacy.light_typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from git_spacy.project import graph, loader, matrix, matrix_plan, plan
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath

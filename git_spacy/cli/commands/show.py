@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +10,7 @@ from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.errors import CheckFailed, InvalidInput
+from git_spacy.light_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from git_spacy.history.run_logs import RunLog
