@@ -102,9 +102,9 @@ class GitResult(NamedTuple):
 def available() -> bool:
     """Return whether git is installed."""
 
-    import shutil
-
-    return shutil.which("git") is not None
+    # without shutil.which: shutil imports all that it compresses with
+    paths = (os.path.join(folder, "git") for folder in os.get_exec_path())
+    return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
 
 
 def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,6 @@ or further lines may have stopped half-way, so it counts as interrupted.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +199,8 @@ def _is_module_missing(
     much slower.
     """
 
+    import shutil
+
     environ = {**environ, **module.environ}
     python = shutil.which(module.python, path=environ.get("PATH"))
     if python is None:
@@ -227,6 +228,8 @@ def _start_error(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFa
     The exit codes are those of a shell. The exception alone cannot tell the two apart: a folder of
     the PATH that may not be read raises PermissionError, too.
     """
+
+    import shutil
 
     program = step.arguments[0]
     if os.sep in program and (root / program).exists():

@@ -6,7 +6,6 @@ import base64
 import glob
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -173,6 +172,8 @@ def _configured_python(root: Path, configured: str) -> str:
         path = os.path.join(root, path)
         found = path if os.access(path, os.X_OK) and os.path.isfile(path) else None
     else:
+        import shutil
+
         found = shutil.which(path)
     if found is None:
         raise InvalidInput(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
 
 from git_spacy.errors import InvalidInput
@@ -130,6 +129,8 @@ def show_line(
 
 def _shown_python(name: str, python: Interpreter, environ: Mapping[str, str]) -> str:
     """Return `name` if that is the interpreter in the user's shell, too; else its path."""
+
+    import shutil
 
     found = shutil.which(name, path=environ.get("PATH", os.defpath))
     is_same = (

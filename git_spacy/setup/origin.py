@@ -16,7 +16,7 @@ from git_spacy.git.commits import former_folders
 from git_spacy.git.repository import Repository
 from git_spacy.light_typing import NamedTuple
 from git_spacy.patterns import compile_late
-from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.project.project_file import PROJECT_FILE
 
 EMBEDDED = "embedded:"
 """The beginning of the address of a template that comes with git-spacy."""
