@@ -59,6 +59,13 @@ MAX_PROCESSES_OF_HOOKS = {
     "outputs": 2,
     "all": 5,
 }
+# what one check needs and another does not, if there is nothing to report
+NEEDLESS_IN_HOOKS = {
+    "project": ("state.lock_check", "state.fetched_assets", "generate.registry"),
+    "assets": ("state.lock_check", "project.script_line", "generate.registry"),
+    "lock": ("check.lock_hints", "project.script_line", "generate.registry"),
+    "outputs": ("check.checks", "project.loader", "state.project_view"),  # nothing is staged
+}
 MEASURING_CODE = """
 import gc, json, os, sys
 opened = set()
@@ -180,6 +187,11 @@ def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) 
     assert {check: modules for check, modules in imported.items() if modules} == {}
     without_openssl = {check for check, cost in costs.items() if "_hashlib" not in cost.modules}
     assert without_openssl >= {"project", "assets", "generated", "outputs"}
+    needless = {
+        check: sorted(costs[check].modules & {f"git_spacy.{name}" for name in modules})
+        for check, modules in NEEDLESS_IN_HOOKS.items()
+    }
+    assert not any(needless.values()), needless
     too_many = {
         check: cost.processes
         for check, cost in costs.items()

@@ -7,7 +7,6 @@ description, check_name, fingerprint, severity and location); our own JSON.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 from git_spacy.errors import Diagnostic, sanitize
@@ -92,6 +91,8 @@ FORMATS: dict[str, Callable[[Sequence[Diagnostic]], str]] = {
 
 
 def _to_json(items: Iterable[dict[str, object]]) -> str:
+    import json
+
     return json.dumps(list(items), indent=1, ensure_ascii=False) + "\n"
 
 
