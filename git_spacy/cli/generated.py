@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import click
-
 from git_spacy.cli import output
 from git_spacy.errors import GitSpacyError, as_warning
 from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,6 +19,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def options(function: _Function) -> _Function:
     """Add --check, --stdout and --force to a command that generates a file."""
+
+    import click  # imported here, since 'git spacy run' needs no options of this module
 
     for option in (
         click.option("-F", "--force", is_flag=True, help="Overwrite manual edits."),

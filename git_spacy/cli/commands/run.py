@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from git_spacy.cli import output
+from git_spacy.cli import generated, output
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import Interrupted, InvalidInput, Refused
@@ -111,9 +111,7 @@ def run(
     """
 
     if show_help and not names:
-        import click
-
-        output.result(click.get_current_context().get_help())
+        output.result(_help_page())
         return
     context, names = context.split_project_dir(names)
     context.report_warnings()
@@ -143,8 +141,6 @@ def run(
         output.message(summary(outcome, dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
         if request.axes or context.variables or context.loaded.params:
-            from git_spacy.cli import generated
-
             generated.update_gitignore(context, create=False)
         _show_what_to_commit(context, planned)
         _show_changed_metrics(context, planned, outcome, started)
@@ -153,6 +149,12 @@ def run(
         _show_variant_hints(context, request, planned, outcome)
     if error := outcome.error():
         raise error
+
+
+def _help_page() -> str:
+    import click
+
+    return click.get_current_context().get_help()
 
 
 class _RunRequest(NamedTuple):
