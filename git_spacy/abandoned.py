@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from weakref import WeakSet
 
 
 class Abandoned(Exception):
@@ -16,7 +15,7 @@ class Abandoned(Exception):
 
 _guard = threading.Lock()
 _cleanups: dict[Callable[[], None], threading.Thread] = {}
-_abandoned: WeakSet[threading.Thread] = WeakSet()
+_abandoned: set[threading.Thread] = set()  # they end with the process
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import Literal
+
+from git_spacy.light_typing import Literal
+from git_spacy.patterns import compile_late
 
 RESERVED_NAMES = ("project.yml", "project.lock")
 """The project's own files, which no command and no asset replaces."""
@@ -23,7 +25,7 @@ _MAX_DEPTH = 100  # nested folders
 _HFS_IGNORED = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
-_GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.DOTALL)
+_GIT = compile_late(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.DOTALL)
 
 MemberKind = Literal["file", "folder", "link"]
 MakeError = Callable[[str, str], Exception]

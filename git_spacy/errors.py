@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+
+from git_spacy.light_typing import Literal, NamedTuple
+from git_spacy.patterns import compile_late
 
 # Shown in the man pages. `run` exits with the code of the script that failed.
 EXIT_CODES = {
@@ -27,18 +29,18 @@ EXIT_CODES = {
 
 # C0 and C1 control characters except tab and newline, and the Unicode line separators and
 # direction overrides: with these, a project title or a server could rewrite the terminal.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = compile_late("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MAX_NAMES = 8  # in one message
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s'\"]*@")
-_WORD = re.compile(r"[^\s'\"]+")
-_QUERY_START = re.compile(r"\w\?")
+_CREDENTIALS = compile_late(r"(?<=://)[^/\s'\"]*@")
+_WORD = compile_late(r"[^\s'\"]+")
+_QUERY_START = compile_late(r"\w\?")
 # The start of a command in a hint: on a line of its own, or after "or: ", " && " or a quote.
-_HINT_COMMAND = re.compile(
+_HINT_COMMAND = compile_late(
     r"(?P<before>^|: |&& |')git (?P<spacy>spacy )?(?:-C (?P<folder>'[^']*'|[^\s']+) )?"
     r"(?=(?P<verb>\S*))",
     re.MULTILINE,
 )
-_HINT_MOVE = re.compile(r"(?P<before>^|: |&& )mv (?P<paths>[^\n]+)$", re.MULTILINE)
+_HINT_MOVE = compile_late(r"(?P<before>^|: |&& )mv (?P<paths>[^\n]+)$", re.MULTILINE)
 # Commands of Git that take paths, which are relative to the current folder. The others, and those
 # of git-spacy, do the same in all folders of a project.
 _TAKE_PATHS = (

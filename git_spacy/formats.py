@@ -11,10 +11,11 @@ import json
 import math
 import os
 import re
-from typing import Any
 
 from git_spacy.containment import MAX_NAME_BYTES, is_git_name, leads_out
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import Any
+from git_spacy.patterns import compile_late
 
 MAX_SIZE = (1 << 63) - 1
 """The largest size of a file, in bytes."""
@@ -23,10 +24,10 @@ _MAX_LINE = 4_096  # bytes; a path is a line
 _MAX_TEXT = 1 << 20  # bytes; a script line cannot be longer: the kernel refuses to start it
 _MAX_SHOWN = 60  # characters of a value in a message
 
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_MD5 = compile_late(r"[0-9a-f]{32}")
+_SHA256 = compile_late(r"[0-9a-f]{64}")
+_OBJECT = compile_late(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CONTROL = compile_late("[\x00-\x1f\x7f]")
 
 
 def md5(value: object) -> str:

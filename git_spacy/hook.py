@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_spacy import garbage, interrupts
 from git_spacy.errors import (
@@ -22,6 +21,7 @@ from git_spacy.errors import (
     InvalidInput,
     local_failure,
 )
+from git_spacy.light_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from git_spacy.check.projects import CheckRequest

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import _thread
 import os
-import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, TextIO, TypeVar
 
 from git_spacy.errors import Interrupted
+from git_spacy.light_typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 T = TypeVar("T")
 
@@ -198,6 +199,8 @@ def read_line(stream: TextIO) -> str:
     just before the system call that reads does not end it. Here its byte in a pipe does.
     """
 
+    import select
+
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -219,6 +222,8 @@ def get(queue: SimpleQueue[T]) -> T:
     A signal that arrives just before the system call that waits does not end it, so no single wait
     is long.
     """
+
+    from queue import Empty
 
     while True:
         try:

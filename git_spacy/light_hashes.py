@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-__all__ = ["blake2b", "sha1", "sha256"]
+from git_spacy.light_typing import TYPE_CHECKING, Any
+
+__all__ = ["blake2b", "md5", "sha1", "sha256"]
 
 
 def _hash_function(name: str, module: str) -> Any:
@@ -22,8 +23,9 @@ def _hash_function(name: str, module: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from hashlib import blake2b, sha1, sha256
+    from hashlib import blake2b, md5, sha1, sha256
 else:
     blake2b = _hash_function("blake2b", "_blake2")
+    md5 = _hash_function("md5", "_md5")
     sha1 = _hash_function("sha1", "_sha1")
     sha256 = _hash_function("sha256", "_sha2" if sys.version_info >= (3, 12) else "_sha256")

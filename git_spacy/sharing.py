@@ -12,15 +12,17 @@ import stat
 from contextlib import suppress
 from functools import lru_cache
 
-_OUR_FOLDER = re.compile("/spacy(?=/|$)")  # below the .git folder
+from git_spacy.patterns import compile_late
+
+_OUR_FOLDER = compile_late("/spacy(?=/|$)")  # below the .git folder
 _MAX_CONFIG_BYTES = 1 << 20
 _GROUP, _EVERYBODY = 0o660, 0o664
 _NAMED_VALUES = {
     **dict.fromkeys(("", "group", "true", "yes", "on", "1"), _GROUP),
     **dict.fromkeys(("all", "world", "everybody", "2"), _EVERYBODY),
 }
-_SECTION = re.compile(r"\[\s*([\w.-]+)\s*(\"[^\"]*\")?\s*\]")
-_KEY = re.compile(r"sharedrepository[ \t]*(?:=[ \t]*\"?([\w ]*?)\"?)?[ \t]*(?:[#;].*)?", re.I)
+_SECTION = compile_late(r"\[\s*([\w.-]+)\s*(\"[^\"]*\")?\s*\]")
+_KEY = compile_late(r"sharedrepository[ \t]*(?:=[ \t]*\"?([\w ]*?)\"?)?[ \t]*(?:[#;].*)?", re.I)
 
 
 def adjusted(path: str | os.PathLike[str], mode: int) -> int:

@@ -30,7 +30,11 @@ ONLY_IF_A_SCRIPT_RUNS = {
     "git_spacy.storage.run_cache", "random", "tarfile", "tempfile",
 }  # fmt: skip
 # what commands that run many times a day do not import either, if there is nothing to report
-SLOW = {"click", "yaml", "tempfile", "dataclasses", "difflib", "inspect", "secrets", "textwrap"}
+SLOW = {
+    "click", "dataclasses", "difflib", "inspect", "secrets", "tempfile", "textwrap",
+    "typing", "yaml",
+}  # fmt: skip
+WITHOUT_CLICK = ("run", "run all", "run all --dry", "log", "log --all", "show HEAD")
 # command → the most git processes that it may start if all is up to date and committed
 MAX_PROCESSES = {
     "--version": 0,
@@ -56,6 +60,13 @@ MAX_PROCESSES_OF_HOOKS = {
     "generated": 4,
     "outputs": 2,
     "all": 5,
+}
+# what one check needs and another does not, if there is nothing to report
+NEEDLESS_IN_HOOKS = {
+    "project": ("state.lock_check", "state.fetched_assets", "generate.registry"),
+    "assets": ("state.lock_check", "project.script_line", "generate.registry"),
+    "lock": ("check.lock_hints", "project.script_line", "generate.registry"),
+    "outputs": ("check.checks", "project.loader", "state.project_view"),  # nothing is staged
 }
 MEASURING_CODE = """
 import gc, json, os, sys
@@ -146,6 +157,7 @@ def test_commands_import_nothing_heavy_and_start_few_git_processes(root: Path) -
     assert {command: modules for command, modules in heavy.items() if modules} == {}
     often = ("status", "check", "check --staged", "--version")
     slow = {command: costs[command].modules & SLOW for command in often}
+    slow |= {name: costs[name].modules & {"click"} for name in WITHOUT_CLICK}
     assert {command: modules for command, modules in slow.items() if modules} == {}
     too_many = {
         command: cost.processes
@@ -175,6 +187,13 @@ def test_hooks_do_not_even_import_click_and_start_few_git_processes(root: Path) 
     unwanted = HEAVY | SLOW
     imported = {check: cost.modules & unwanted for check, cost in costs.items()}
     assert {check: modules for check, modules in imported.items() if modules} == {}
+    without_openssl = {check for check, cost in costs.items() if "_hashlib" not in cost.modules}
+    assert without_openssl >= {"project", "assets", "generated", "outputs"}
+    needless = {
+        check: sorted(costs[check].modules & {f"git_spacy.{name}" for name in modules})
+        for check, modules in NEEDLESS_IN_HOOKS.items()
+    }
+    assert not any(needless.values()), needless
     too_many = {
         check: cost.processes
         for check, cost in costs.items()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from shlex import quote
-from typing import NamedTuple, Union
 
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
+from git_spacy.light_typing import NamedTuple, Union
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Asset
 from git_spacy.project.paths import ProjectPath

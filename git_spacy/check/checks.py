@@ -1,38 +1,32 @@
-"""The checks of a project. Each reads the worktree or the index, and yields findings.
+"""The checks of a project. Each reads the worktree or the index, yields findings, and imports what
+only it needs.
 
 They start no process but git, use no network, and change nothing.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused, Severity
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project import loader, source_map
-from git_spacy.project.diagnostics import group_problems
-from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint, paths_in_git
+from git_spacy.project.graph import DependencyGraph, check_destinations, checksum_hint
 from git_spacy.project.loader import PROJECT_FILE, LoadedProject
-from git_spacy.project.matrix import command_line, with_variants
-from git_spacy.project.model import Asset, Command, Project
+from git_spacy.project.matrix import with_variants
+from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.project_text import PARAMS_FILE
-from git_spacy.project.script_line import script_warnings
 from git_spacy.project.source_map import Position
-from git_spacy.state import lock_check
-from git_spacy.state.fetched_assets import asset_problem, is_edited, matches_checksum, stale_source
 from git_spacy.state.project_view import Staged, View
-from git_spacy.state.tracked_paths import missing_hint, pull_hint
-from git_spacy.state.verdict import Reason, Verdict, orphaned_entries
+from git_spacy.state.verdict import Reason, orphaned_entries
 
 _LOCK_KEYS = {"dependency": "deps", "output": "outs", "renamed": "deps", "script": "script"}
 
@@ -134,6 +128,8 @@ def _project(context: _CheckContext) -> Iterator[Diagnostic]:
     The loader's errors are reported before the checks run. A hook leaves out the lines that run.
     """
 
+    from git_spacy.project.script_line import script_warnings
+
     project = context.loaded.project
     yield from project.warnings
     yield from _without_script(project)
@@ -199,6 +195,13 @@ def _unknown_to_weasel(loaded: LoadedProject) -> Iterator[Diagnostic]:
 def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare the checksums of the assets that exist, and the sources that they are from."""
 
+    from git_spacy.state.fetched_assets import (
+        asset_problem,
+        is_edited,
+        matches_checksum,
+        stale_source,
+    )
+
     view, project = context.view, context.loaded.project
     for algorithm in ("md5", "sha256"):
         assets = [
@@ -257,6 +260,8 @@ def _assets(context: _CheckContext) -> Iterator[Diagnostic]:
 def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
     """Compare every entry of project.lock with the committed files."""
 
+    from git_spacy.state import lock_check
+
     text = None
     try:
         text = context.view.lock()
@@ -273,14 +278,21 @@ def _lock(context: _CheckContext) -> Iterator[Diagnostic]:
             reason.text, hint, LOCK_FILE, *positions[reason.about,],
             subject=f"lock entry {reason.about}", files=(LOCK_FILE, PROJECT_FILE),
         )  # fmt: skip
-    hints = _LockHints(project, context.view)
-    for name, verdict in checked.verdicts.items():
-        for reason in lock_check.rerun_reasons(verdict):
-            yield Diagnostic(
-                f"'{name}': {reason}", hints.hint(name, verdict, reason),
-                LOCK_FILE, *_position(positions, name, reason),
-                subject=f"command {name}", files=hints.files(name),
-            )  # fmt: skip
+    reasons = [
+        (name, verdict, reason)
+        for name, verdict in checked.verdicts.items()
+        for reason in lock_check.rerun_reasons(verdict)
+    ]
+    if reasons:
+        from git_spacy.check.lock_hints import LockHints
+
+        hints = LockHints(project, context.view)
+    for name, verdict, reason in reasons:
+        yield Diagnostic(
+            f"'{name}': {reason}", hints.hint(name, verdict, reason),
+            LOCK_FILE, *_position(positions, name, reason),
+            subject=f"command {name}", files=hints.files(name),
+        )  # fmt: skip
     for notice in checked.notices:
         position = source_map.nearest_position(positions, notice.command)
         for key in ("deps", "outs"):
@@ -296,108 +308,6 @@ def _position(positions: Mapping[tuple[str, ...], Position], name: str, reason: 
     if not key:
         return positions[name,]
     return source_map.nearest_position(positions, name, key, reason.about)
-
-
-class _LockHints:
-    """The hints for commands that must run again. What they need is computed for the first one,
-    since most checks find nothing."""
-
-    def __init__(self, project: Project, view: View) -> None:
-        self._project = project
-        self._view = view
-        self._commands = {command.name: command for command in project.commands}
-
-    @cached_property
-    def _graph(self) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-        graph = DependencyGraph(self._project.commands)
-        return graph.upstream_names(), graph.producers_first()
-
-    @cached_property
-    def _mismatched(self) -> dict[str, Asset]:
-        """The assets that exist and have another md5 than their checksum, by destination."""
-
-        md5s = {
-            asset.dest.normal: (asset, asset.checksum.digest)
-            for asset in self._project.assets
-            if asset.checksum and asset.content_checksum and asset.checksum.algorithm == "md5"
-        }
-        present = self._view.present([asset.dest for asset, _ in md5s.values()])
-        return {
-            asset.dest.text: asset
-            for path, (asset, digest) in md5s.items()
-            if (now := present[path])
-            and now.digest != digest
-            and not (now.names and matches_checksum(self._project, asset, self._view.stats))
-        }
-
-    def files(self, name: str) -> tuple[str, ...]:
-        """Return the files that a commit of the results of the command `name` includes."""
-
-        paths = paths_in_git(self._project, [self._commands[name]])
-        return (LOCK_FILE, *(path.normal for path in paths))
-
-    def hint(self, name: str, verdict: Verdict, reason: Reason) -> str:
-        """Return what to type about one reason of the verdict on the command `name`."""
-
-        missing = {path.text: path for path in verdict.missing}
-        if reason.about in missing:
-            return missing_hint(self._project, self._view.root, name, missing[reason.about])
-        if reason.about in self._mismatched:
-            asset = self._mismatched[reason.about]
-            edited = is_edited(self._project, asset, self._view.stats)
-            return checksum_hint(asset, edited=edited)
-        return self._rerun_command(name)
-
-    def _rerun_command(self, name: str) -> str:
-        """Return a command line that runs `name` again, and all commands that then become stale.
-
-        What `name` could not run without comes first: files that Git or an asset's source has, and
-        commands whose outputs do not exist; these are pulled if a remote may have them.
-        """
-
-        root = self._view.root
-        upstream, order = self._graph
-        names = {name}
-        for other in order:
-            if self._commands[other].produced and not names.isdisjoint(upstream[other]):
-                names.add(other)
-        needed, queue, to_pull = {name}, [name], []
-        for other in queue:
-            for producer in upstream[other]:
-                command = self._commands[producer]
-                if producer in needed or not _lacks_outputs(command, root):
-                    continue
-                needed.add(producer)
-                if producer not in names and pull_hint(self._project, root, [command]):
-                    to_pull.append(command)
-                else:
-                    queue.append(producer)
-        names |= needed - {command.name for command in to_pull}
-        to_run = [self._commands[other] for other in order if other in names]
-        pull = [pull_hint(self._project, root, to_pull)] if to_pull else []
-        return " && ".join([*self._obtain_sources(to_run), *pull, command_line(to_run)])
-
-    def _obtain_sources(self, commands: Sequence[Command]) -> list[str]:
-        """Return the command lines that obtain what no command produces and does not exist."""
-
-        root = self._view.root
-        produced = [path for command in self._project.commands for path in command.produced]
-        missing = {
-            path: command.name
-            for command in commands
-            for path in command.deps
-            if not os.path.lexists(root / path.normal) and not any(map(path.touches, produced))
-        }
-        hints = (
-            (path.normal, "", missing_hint(self._project, root, name, path))
-            for path, name in missing.items()
-        )
-        groups = group_problems(hints, merge_arguments=True)
-        return [group.hint for group in groups if group.hint.startswith(("git ", "dvc pull"))]
-
-
-def _lacks_outputs(command: Command, root: Path) -> bool:
-    return not all(os.path.lexists(root / path.normal) for path in command.produced)
 
 
 def _without_entry(loaded: LoadedProject, entries: Mapping[str, LockEntry]) -> Iterator[Diagnostic]:

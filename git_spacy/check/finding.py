@@ -7,8 +7,6 @@ description, check_name, fingerprint, severity and location); our own JSON.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 
 from git_spacy.errors import Diagnostic, sanitize
@@ -93,10 +91,14 @@ FORMATS: dict[str, Callable[[Sequence[Diagnostic]], str]] = {
 
 
 def _to_json(items: Iterable[dict[str, object]]) -> str:
+    import json
+
     return json.dumps(list(items), indent=1, ensure_ascii=False) + "\n"
 
 
 def _fingerprint(finding: Diagnostic) -> str:
+    import hashlib  # imported here, since it loads OpenSSL
+
     text = "\0".join((finding.check, finding.file, finding.message))
     data = text.encode("utf-8", "surrogateescape")
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

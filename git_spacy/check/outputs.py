@@ -11,21 +11,23 @@ import shlex
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from git_spacy.check.finding import findings_of
 from git_spacy.errors import Diagnostic, InvalidInput, Refused
-from git_spacy.git.index import Index
 from git_spacy.git.state_dir import state_dir
-from git_spacy.project import loader, source_map
-from git_spacy.project.documents import cached
-from git_spacy.project.loader import PROJECT_FILE, LoadedProject
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
+from git_spacy.patterns import compile_late
+from git_spacy.project import source_map
 from git_spacy.project.paths import ProjectPath
+from git_spacy.project.project_file import PROJECT_FILE
 from git_spacy.state.counted_files import is_placeholder
-from git_spacy.state.project_view import View
-from git_spacy.state.recorded_outputs import with_recorded_outputs
 
-_SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
+if TYPE_CHECKING:
+    from git_spacy.git.index import Index
+    from git_spacy.project.loader import LoadedProject
+    from git_spacy.state.project_view import View
+
+_SIZE = compile_late(r"(\d+)([kmg]?)", re.IGNORECASE)
 
 
 class OutputLimits(NamedTuple):
@@ -158,6 +160,11 @@ def _by_project(
 
 
 def _load(open_view: Callable[[], View] | None) -> LoadedProject | None:
+    # imported here, since most commits contain no file of a project that is checked
+    from git_spacy.project import loader
+    from git_spacy.project.documents import cached
+    from git_spacy.state.recorded_outputs import with_recorded_outputs
+
     try:
         if open_view is None:
             return None

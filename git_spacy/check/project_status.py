@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from git_spacy.assets import asset_status
+from git_spacy.light_typing import Literal, NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.project import loader
 from git_spacy.project.matrix import with_variants

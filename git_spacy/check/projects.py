@@ -1,4 +1,7 @@
-"""Find the projects to check, and run the checks on them: for `git spacy check` and the hook."""
+"""Find the projects to check, and run the checks on them: for `git spacy check` and the hook.
+
+Each hook of pre-commit is a process of its own, so what only some checks need is imported late.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,21 @@ import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from git_spacy.check import checks, outputs
+from git_spacy.check import outputs
 from git_spacy.check.outputs import OutputLimits, project_folder
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.state_dir import state_dir
-from git_spacy.project import loader
-from git_spacy.project.documents import cached
-from git_spacy.project.loader import PROJECT_FILE
-from git_spacy.state.project_view import Staged, View, WorkTree
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
+from git_spacy.project import project_file
+from git_spacy.project.project_file import PROJECT_FILE
 
-CHECK_NAMES = (*checks.CHECKS, "outputs")
+if TYPE_CHECKING:
+    from git_spacy.state.project_view import View
+
+CHECK_NAMES = ("project", "assets", "lock", "generated", "outputs")
 
 
 class CheckRequest(NamedTuple):
@@ -39,6 +43,8 @@ class CheckRequest(NamedTuple):
     def open_view(self, root: Path, index: Index | None) -> View:
         """Return the project in `root` as it is staged, or in the worktree."""
 
+        from git_spacy.state.project_view import Staged, WorkTree
+
         return Staged(root, index) if self.staged else WorkTree(root)
 
 
@@ -52,10 +58,26 @@ def check_projects(
     repository for checks that need one, ExternalError if git fails, OSError.
     """
 
-    names = [name for name in checks.CHECKS if name in request.checks]
+    names = [name for name in CHECK_NAMES if name in request.checks and name != "outputs"]
+    findings = _check_each(names, request, roots, base, index) if names else []
+    if "outputs" in request.checks:
+        findings += _check_outputs(request, roots, base, index)
+    return findings
+
+
+def _check_each(
+    names: Sequence[str],
+    request: CheckRequest,
+    roots: Sequence[Path],
+    base: Path,
+    index: Index | None,
+) -> list[Diagnostic]:
+    from git_spacy.check import checks
+    from git_spacy.project.documents import cached
+
     folders = {os.path.dirname(file) for file in request.files}
     findings = []
-    for root in roots if names else ():
+    for root in roots:
         if index and folders and prefix(root, index.top).rstrip("/") not in folders:
             continue
         view = request.open_view(root, index)
@@ -64,8 +86,6 @@ def check_projects(
             if request.notes and "lock" in names:
                 in_project += checks.unrecorded_entries(root, view)
         findings += [finding.below(prefix(root, base)) for finding in in_project]
-    if "outputs" in request.checks:
-        findings += _check_outputs(request, roots, base, index)
     return findings
 
 
@@ -103,7 +123,7 @@ def find_projects(start: Path) -> list[Path]:
     """
 
     try:
-        return [loader.find(start)]
+        return [project_file.find(start)]
     except InvalidInput:
         index = Index.discover(start)
         if index is None:

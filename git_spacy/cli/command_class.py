@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 import click
 
 from git_spacy.cli import command_line
+from git_spacy.light_typing import Any
 
 _NARROW = 60  # columns
 

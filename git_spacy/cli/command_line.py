@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
+
+from git_spacy.patterns import compile_late
 
 _arguments: tuple[str, ...] = ()  # what the user typed after `git spacy`
 _project = ""  # the folder that paths and commands in diagnostics are relative to
 _overrides = ""  # the overrides of variables that the user typed, which hints repeat
 # Commands that accept overrides, where the hint has none and does not only ask for help.
-_OVERRIDABLE = re.compile(
+_OVERRIDABLE = compile_late(
     r"git spacy (?:-C (?:'[^']*'|\S+) )?(?:assets|clean|pull|push|run|status)\b"
     r"(?! -h)(?![^&\n]* --(?:vars|variables|set|matrix)\b)(?: (?:'[^']*'|[^\s&']+))*"
 )

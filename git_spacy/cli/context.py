@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy.cli import command_line, output
 from git_spacy.errors import Busy, GitSpacyError, InvalidInput, as_warning
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 from git_spacy.real_paths import SETTING, granted
 
 if TYPE_CHECKING:

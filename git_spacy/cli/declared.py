@@ -1,22 +1,26 @@
 """Declare the parameters of a command without click, whose import takes longer than Python's start.
 
-`to_click` makes click's command of a declaration. `flags` reads a command line of flags alone, the
-common case, from the same declaration.
+`to_click` makes click's command of a declaration. `read` reads the common command lines from the
+same declaration, and leaves all others to click.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import click
+
+_MAX_DIGITS = 9
 
 
 class Parameter(NamedTuple):
     """An argument or an option: the names and settings that click knows it by.
 
-    The setting `choices` stands for click's type of that name.
+    The settings `choices` and `minimum` stand for click's types Choice and IntRange. `light` says
+    whether it can be read without click; by default, flags can.
     """
 
     names: tuple[str, ...]
@@ -27,10 +31,15 @@ class Parameter(NamedTuple):
         return self.names[0].startswith("-")
 
     @property
+    def is_light(self) -> bool:
+        light: bool = self.settings.get("light", bool(self.settings.get("is_flag")))
+        return light
+
+    @property
     def name(self) -> str:
         """The name of the parameter of the function."""
 
-        return self.names[-1].lstrip("-").replace("-", "_")
+        return self.names[-1].partition("/")[0].lstrip("-").replace("-", "_")
 
     @property
     def default(self) -> Any:
@@ -40,23 +49,39 @@ class Parameter(NamedTuple):
             return ()
         return self.settings.get("default", False if self.settings.get("is_flag") else None)
 
+    def read(self, texts: Sequence[str]) -> Any:
+        """Return the value of an argument, or of an option that was given with these texts; None if
+        click has to decide."""
+
+        if self.settings.get("nargs") == -1:
+            return tuple(texts)
+        text = texts[0] if len(texts) == 1 else ""
+        if "minimum" not in self.settings:
+            return text if text and not text.startswith("-") else None
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+            return None
+        return int(text) if int(text) >= self.settings["minimum"] else None
+
     def to_click(self) -> click.Parameter:
         import click
 
-        settings = dict(self.settings)
+        settings = {key: value for key, value in self.settings.items() if key != "light"}
         if choices := settings.pop("choices", None):
             settings["type"] = click.Choice(choices)
+        if "minimum" in settings:
+            settings["type"] = click.IntRange(settings.pop("minimum"))
         kind = click.Option if self.is_option else click.Argument
         return kind(self.names, **settings)
 
 
 class DeclaredCommand(NamedTuple):
-    """A command: its function, which gets the CommandContext and the parameters by name, and
-    whether it accepts overrides of variables."""
+    """A command: its function, which gets the CommandContext and the parameters by name; whether it
+    accepts overrides of variables; and click's other settings."""
 
     function: Callable[..., Any]
     parameters: tuple[Parameter, ...]
-    has_overrides: bool = False
+    has_overrides: bool
+    settings: dict[str, Any]
 
     def to_click(self) -> click.Command:
         """Return the command for click."""
@@ -68,20 +93,37 @@ class DeclaredCommand(NamedTuple):
         return click.command(
             cls=OverridingCommand if self.has_overrides else SpacyCommand,
             params=[parameter.to_click() for parameter in self.parameters],
+            **self.settings,
         )(click.pass_obj(self.function))
 
-    def flags(self, words: Sequence[str]) -> dict[str, Any] | None:
-        """Return the values of all parameters if `words` are nothing but flags, else None."""
+    def read(self, words: Sequence[str]) -> dict[str, Any] | None:
+        """Return the values of all parameters, or None if only click can tell.
 
-        names = {
-            parameter.names[0]: parameter.name
-            for parameter in self.parameters
-            if parameter.settings.get("is_flag")
-        }
-        if not names.keys() >= set(words):
-            return None
-        defaults = {parameter.name: parameter.default for parameter in self.parameters}
-        return defaults | dict.fromkeys((names[word] for word in words), True)
+        All `words` have to be light flags, light options, each followed by its value, or arguments.
+        """
+
+        light = [parameter for parameter in self.parameters if parameter.is_light]
+        options = {name: option for option in light if option.is_option for name in option.names}
+        values = {parameter.name: parameter.default for parameter in self.parameters}
+        arguments = []
+        rest = iter(words)
+        for word in rest:
+            if option := options.get(word):
+                is_flag = option.settings.get("is_flag")
+                values[option.name] = True if is_flag else option.read([next(rest, "")])
+                if values[option.name] is None:
+                    return None
+            elif not word or word.startswith("-"):
+                return None
+            else:
+                arguments.append(word)
+        if arguments:
+            argument = next((parameter for parameter in light if not parameter.is_option), None)
+            value = argument.read(arguments) if argument else None
+            if argument is None or value is None:
+                return None
+            values[argument.name] = value
+        return values
 
 
 def parameter(*names: str, **settings: Any) -> Parameter:
@@ -91,8 +133,8 @@ def parameter(*names: str, **settings: Any) -> Parameter:
 
 
 def command(
-    *parameters: Parameter, has_overrides: bool = False
+    *parameters: Parameter, has_overrides: bool = False, **settings: Any
 ) -> Callable[[Callable[..., Any]], DeclaredCommand]:
     """Declare the decorated function as a command with these parameters."""
 
-    return lambda function: DeclaredCommand(function, parameters, has_overrides)
+    return lambda function: DeclaredCommand(function, parameters, has_overrides, settings)

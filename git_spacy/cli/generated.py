@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-import click
 
 from git_spacy.cli import output
 from git_spacy.errors import GitSpacyError, as_warning
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from git_spacy.cli.context import CommandContext
@@ -21,6 +19,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def options(function: _Function) -> _Function:
     """Add --check, --stdout and --force to a command that generates a file."""
+
+    import click  # imported here, since 'git spacy run' needs no options of this module
 
     for option in (
         click.option("-F", "--force", is_flag=True, help="Overwrite manual edits."),

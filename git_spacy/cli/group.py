@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import click
 
@@ -16,6 +15,7 @@ from git_spacy.cli.declared import DeclaredCommand
 from git_spacy.cli.main import VERSION_OPTIONS
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import Any
 from git_spacy.project.diagnostics import did_you_mean
 
 # words that users type as commands, and the options that they stand for

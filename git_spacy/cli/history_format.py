@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from git_spacy.cli import output
 from git_spacy.errors import escape_controls, redact, sanitize
@@ -20,6 +19,7 @@ from git_spacy.history.run_record import (
     format_number,
     to_document,
 )
+from git_spacy.light_typing import Any
 
 _SHORT = 7  # digits of an abbreviated commit id that Git did not abbreviate itself
 _SHORT_NODE = 12

@@ -19,7 +19,7 @@ from git_spacy.errors import GitSpacyError, InternalError, Interrupted, local_fa
 VERSION_OPTIONS = ("--version", "-V")
 
 # Commands that people wait for many times a day: they run without click if they can.
-_WITHOUT_CLICK = ("status", "check")
+_WITHOUT_CLICK = ("status", "check", "run", "log", "show")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +86,7 @@ def _run_without_click(arguments: Sequence[str]) -> int | None:
         return None
     name, *words = arguments
     command = getattr(importlib.import_module(f"git_spacy.cli.commands.{name}"), name)
-    values = command.flags(words)
+    values = command.read(words)
     if values is None:
         return None
     from git_spacy.cli.context import begin

@@ -12,14 +12,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
 
 from git_spacy.cli import command_line
 from git_spacy.errors import Diagnostic, escape_controls, retarget, sanitize
+from git_spacy.light_typing import IO, Any
+from git_spacy.patterns import compile_late
 
 _pager: IO[str] | None = None  # the pager's stdin, while results go there
 _LEAST_TEXT = 24  # columns for the texts of a table beside its names
-_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, movements of the cursor
+_ESCAPE_SEQUENCE = compile_late(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, movements of the cursor
 _no_colours = False  # Git's configuration turns colours off
 _SEVERITIES = {"error": "red", "warning": "yellow"}
 _COLOURS = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import Any
 from git_spacy.project.variables import parse_override
 
 _PREFIXES = ("--vars.", "--variables.")

@@ -7,15 +7,15 @@ the bottom shows how many are done.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
-from typing import TYPE_CHECKING, Literal
 
 from git_spacy.cli import output
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import TYPE_CHECKING, Literal
+from git_spacy.patterns import compile_late
 from git_spacy.run.events import (
     CommandFailed,
     CommandFinished,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from git_spacy.run.interpreter import Interpreter
 
 OutputFormat = Literal["alone", "prefix", "grouped"]
-_VARIABLE = re.compile(r" --(?:vars|variables)\.([^ =]+)[ =]")
+_VARIABLE = compile_late(r" --(?:vars|variables)\.([^ =]+)[ =]")
 _SEPARATOR = "\n"
 _LEAST_NAME = 12
 _COLOURS = ("cyan", "yellow", "green", "blue", "magenta")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from git_spacy.cli import output
 from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, as_warning
+from git_spacy.light_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

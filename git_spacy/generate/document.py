@@ -17,6 +17,7 @@ from urllib.parse import quote
 from git_spacy.errors import InvalidInput, escape_controls, redact
 from git_spacy.generate.managed_block import MARKDOWN, ForeignBlock, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
+from git_spacy.patterns import compile_late
 from git_spacy.project.graph import outside_uses
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Asset, Project
@@ -37,17 +38,17 @@ EMPTY = GeneratedFile(
 )
 _IGNORED = tuple(f"<!-- {tool}: IGNORE -->" for tool in _TOOLS)
 _ZERO_WIDTH = "\u200b"  # a zero-width space: invisible, but it interrupts Markdown syntax
-_CODE = re.compile(r"(`{1,3})[^`]+\1")  # an approximation, which only affects the appearance
+_CODE = compile_late(r"(`{1,3})[^`]+\1")  # an approximation, which only affects the appearance
 # `<` stays where no dialect sees the start of a tag or comment: `a < b`, <https://…>
-_TAG = re.compile(r"<(?!https?://|[ \t])")
+_TAG = compile_late(r"<(?!https?://|[ \t])")
 # the `]` of an inline link or a link definition, unless the link leads to the web, a mail address
 # or, without a colon in its first component, a path in the repository
-_LINK = re.compile(r"\](?=:|\((?![ \t]*(?:https?://|mailto:|#|[\w./-]+[)#?/ \t])))")
+_LINK = compile_late(r"\](?=:|\((?![ \t]*(?:https?://|mailto:|#|[\w./-]+[)#?/ \t])))")
 # the start of a code block, after the markers of any lists and quotations around it
-_FENCE_START = re.compile(r"((?:[ \t>*+-]|\d+[.)])*)(?=```|~~~)")
-_FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*")  # the only kind that is kept: its end is certain
-_MARKER = re.compile(r"git-spacy:")
-_ENTITY = re.compile(r"&(?=#|\w+;)")
+_FENCE_START = compile_late(r"((?:[ \t>*+-]|\d+[.)])*)(?=```|~~~)")
+_FENCE = compile_late(r"(`{3,}|~{3,})[\w+-]*")  # the only kind that is kept: its end is certain
+_MARKER = compile_late(r"git-spacy:")
+_ENTITY = compile_late(r"&(?=#|\w+;)")
 _URL_SAFE = "%/:?#[]@!$&'*+,;=~"
 
 

@@ -7,22 +7,22 @@ stages, stays a parameter of project.yml.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import Any, NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project import documents
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.paths import parse_path
 from git_spacy.project.variable_usage import Parts, VariableUsage
 from git_spacy.project.variables import VariableError, Variables, format_value, references
 
-_KEY = re.compile(r"[A-Za-z_][\w-]*")
+_KEY = compile_late(r"[A-Za-z_][\w-]*")
 _NOT_STRINGS = ("null", "true", "false")  # keys that YAML does not read as strings
 _PATHS = ("deps", "outputs", "outputs_no_cache")
 _MARK = "\ufdd0"  # around the name of a variable; a noncharacter, which is in no path
-_MARKED = re.compile(f"{_MARK}([^{_MARK}]*){_MARK}")
+_MARKED = compile_late(f"{_MARK}([^{_MARK}]*){_MARK}")
 
 
 class DvcParams(NamedTuple):

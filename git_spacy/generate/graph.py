@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
 
+from git_spacy.light_typing import Literal, NamedTuple
 from git_spacy.project.graph import (
     DependencyGraph,
     PathIndex,

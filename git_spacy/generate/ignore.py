@@ -8,16 +8,16 @@ ignore. The patterns follow gitignore(5) and are anchored at the project.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import HASH, GeneratedFile, find_block, insert_block
 from git_spacy.generate.registry import GeneratorInput
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
@@ -28,7 +28,7 @@ from git_spacy.state.tracked_paths import TrackedPaths
 FILE = ".gitignore"
 _CACHES = ("__pycache__/",)
 _INSIDE = "/-"  # an arbitrary path inside a folder, which may not exist yet
-_SPECIAL = re.compile(r"([\\*?\[])")
+_SPECIAL = compile_late(r"([\\*?\[])")
 
 EMPTY = GeneratedFile(FILE, "", "git spacy ignore", HASH, shared=True)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import write_beneath
 from git_spacy.generate import writer
 from git_spacy.generate.managed_block import GeneratedFile
+from git_spacy.light_typing import Any
 from git_spacy.project import documents, variables_table
 from git_spacy.project.documents import Node
 from git_spacy.project.params import nested

@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from git_spacy.generate import managed_block
-from git_spacy.generate.managed_block import GeneratedFile
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
 from git_spacy.project.loader import LoadedProject
+
+if TYPE_CHECKING:
+    from git_spacy.generate.managed_block import GeneratedFile
 
 GENERATORS = {
     "ignore": "git_spacy.generate.ignore",
@@ -66,6 +67,8 @@ def regenerate_blocks(
     `file` is the path relative to the project and `text` the file's content. Raises InvalidInput
     for a block that can no longer be generated, ExternalError and OSError.
     """
+
+    from git_spacy.generate import managed_block
 
     seen = set()
     for command, line in managed_block.find_commands(text):

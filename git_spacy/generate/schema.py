@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from git_spacy.generate.managed_block import JSON, GeneratedFile, marker_command
 from git_spacy.generate.registry import GeneratorInput, parse_words
+from git_spacy.light_typing import Any
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.schema_keys import (
     ASSET,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, write_beneath
 from git_spacy.generate.managed_block import GeneratedFile, find_block, insert_block
+from git_spacy.light_typing import Literal, NamedTuple
 
 _MAX_BYTES = 4 << 20
 _NO_NEWLINE = "\n\\ No newline at end of file\n"  # as Git marks the last line in a diff

@@ -10,19 +10,20 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from git_spacy.errors import ExternalError, GitSpacyError, InvalidInput, Refused
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 
 ALLOW_LOCAL = "spacy.allowLocalRepository"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_REMOTE_HELPER = re.compile(r"[^/\[]*::")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SCP = re.compile(r"(?:([^@/]*)@)?(\[[^\]/]*\]|[^:/\[]*):(.*)", re.DOTALL)
-_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
-_INVALID_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CONTROL = compile_late("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_REMOTE_HELPER = compile_late(r"[^/\[]*::")
+_SCHEME = compile_late(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_SCP = compile_late(r"(?:([^@/]*)@)?(\[[^\]/]*\]|[^:/\[]*):(.*)", re.DOTALL)
+_HOST = compile_late(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]")
+_INVALID_IN_REF = compile_late(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
+_COMMIT_ID = compile_late(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NETWORK_SCHEMES = ("https", "http", "ssh", "git")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from git_spacy.git import objects
 from git_spacy.git.index import EntryState, Index
 from git_spacy.git.remote_tree import TreeEntry
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 
 
 class CommitTree(NamedTuple):

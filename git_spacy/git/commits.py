@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from git_spacy.git import objects, process
 from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 
 MAX_BLOB_BYTES = 4 << 20
 """The size limit for project.yml and project.lock in a commit, as in the worktree."""

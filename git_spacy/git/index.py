@@ -11,22 +11,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git import process
 from git_spacy.git.objects import BlobStream, ObjectReader
 from git_spacy.git.remote_tree import SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, submodule_paths
+from git_spacy.light_typing import Literal
+from git_spacy.patterns import compile_late
 
 _NO_FSMONITOR = ("-c", "core.fsmonitor=false")  # reading must not start the user's programs
 _LITERAL = ("--literal-pathspecs", *_NO_FSMONITOR)  # names, not patterns
 _NO_LOCK = "--no-optional-locks"  # do not write the index, not even refreshed times
-_GLOB = re.compile(r"[\\*?\[]")
+_GLOB = compile_late(r"[\\*?\[]")
 _MAX_PATHS = 1000  # on one command line
 _PLAIN_HEADER = b"DIRC\0\0\0\2"  # a version that cannot store the flags below, except the first
 _ASSUME_UNCHANGED, _INTENT_TO_ADD, _SKIP_WORKTREE = 1 << 15, 1 << 29, 1 << 30  # Git's cache.h
-_DEBUG_ENTRY = re.compile(rb"([^\0]+\0)  ctime: [^\0]*?\tflags: ([0-9a-f]+)\n")
+_DEBUG_ENTRY = compile_late(rb"([^\0]+\0)  ctime: [^\0]*?\tflags: ([0-9a-f]+)\n")
 _SMALL_INDEX = 256 << 10  # bytes, batch 2,500 files: listing all is cheaper than two queries
 
 EntryState = Literal["in conflict", "not added", "sparse", "assumed unchanged"]

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
@@ -23,6 +22,7 @@ from git_spacy.git import commits, objects, sealed_notes
 from git_spacy.git.new_objects import NewObjects, ReadTree
 from git_spacy.git.objects import ObjectReader, is_object_id
 from git_spacy.git.repository import Repository
+from git_spacy.light_typing import NamedTuple
 
 REF = "refs/notes/spacy"
 _MAX_ATTEMPTS = 100  # while the ref keeps moving

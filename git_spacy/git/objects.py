@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from git_spacy.errors import ExternalError, LocalFailure
 from git_spacy.git import process
 from git_spacy.git.repository import SAFE_CONFIG, Repository
+from git_spacy.light_typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from git_spacy.git.remote_tree import Stream

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from git_spacy import interrupts
 from git_spacy.errors import ExternalError, Refused, redact
 from git_spacy.git.damage import check_damage
+from git_spacy.light_typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from git_spacy.patterns import compile_late
 from git_spacy.project.paths import has_git_dir, is_git_dir
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ LOCAL_VARIABLES = (
     "GIT_INTERNAL_SUPER_PREFIX",
 )
 # Of these, the settings of `git -c NAME=VALUE spacy …` or of a CI, which belong to the user.
-_SETTINGS = re.compile(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
-_COUNTED_CONFIG = re.compile(r"GIT_CONFIG_(KEY|VALUE)_\d+")
+_SETTINGS = compile_late(r"GIT_CONFIG_(PARAMETERS|COUNT|(KEY|VALUE)_\d+)")
+_COUNTED_CONFIG = compile_late(r"GIT_CONFIG_(KEY|VALUE)_\d+")
 
 # Local commands never come near these limits; fetches have their own.
 _MAX_STDOUT = 256 << 20  # bytes
@@ -101,9 +102,9 @@ class GitResult(NamedTuple):
 def available() -> bool:
     """Return whether git is installed."""
 
-    import shutil
-
-    return shutil.which("git") is not None
+    # without shutil.which: shutil imports all that it compresses with
+    paths = (os.path.join(folder, "git") for folder in os.get_exec_path())
+    return any(os.path.isfile(path) and os.access(path, os.X_OK) for path in paths)
 
 
 def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -165,12 +166,8 @@ def git_environment(
     environ = dict(os.environ)
     result = scrub_environment(environ)
     if configured:
-        kept = {
-            name: text
-            for name, text in environ.items()
-            if name.startswith("GIT_") and _SETTINGS.fullmatch(name)
-        }
-        result.update(kept)
+        variables = (item for item in environ.items() if item[0].startswith("GIT_"))
+        result.update(item for item in variables if _SETTINGS.fullmatch(item[0]))
     result.update(LC_ALL="C", LANGUAGE="")
     if protocols is not None:
         result["GIT_ALLOW_PROTOCOL"] = protocols

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from git_spacy.containment import TreeNames, link_stays_inside
 from git_spacy.errors import (
@@ -24,6 +23,7 @@ from git_spacy.errors import (
 )
 from git_spacy.files import create
 from git_spacy.git.process import RAISE_LIMIT
+from git_spacy.light_typing import NamedTuple, Protocol
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 

@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
 from git_spacy.files import resolve_beneath
 from git_spacy.git import process
 from git_spacy.git.damage import check_damage
+from git_spacy.light_typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from git_spacy.project.paths import bare_repository, has_git_dir, is_git_dir
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ be named. docs/reference/run-records.md has the format.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from git_spacy.git.new_objects import ReadTree
 from git_spacy.git.objects import is_object_id
+from git_spacy.light_typing import NamedTuple
 
 MAX_OPEN_LINES, MAX_OPEN_BYTES = 32, 64 << 10  # of a note to which lines are appended
 _MAX_NAMED = 16  # sealed notes that one note names

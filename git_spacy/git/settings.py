@@ -11,12 +11,12 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic, GitSpacyError, InvalidInput
 from git_spacy.git import process
 from git_spacy.git.damage import check_damage
 from git_spacy.git.repository import Repository, find_damage
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.diagnostics import did_you_mean
 
 Settings = Mapping[str, str]

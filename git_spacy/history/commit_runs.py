@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
-from typing import NamedTuple
 
 from git_spacy.errors import ExternalError, Warn
 from git_spacy.git import commits, notes
@@ -27,6 +26,7 @@ from git_spacy.history.run_index import (
     open_index,
 )
 from git_spacy.history.run_record import RunRecord, parse_line
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
 from git_spacy.project.project_file import PROJECT_FILE
 

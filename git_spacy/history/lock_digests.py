@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
 from git_spacy.git.objects import ObjectReader
 from git_spacy.git.repository import Repository
 from git_spacy.history.checked_file import read_checked, write_checked
 from git_spacy.history.run_index import Digest, digest_result
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock.lock_format import LockEntry
 
 _KIND = "lock digests 2"

@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from git_spacy.files import open_beneath
 from git_spacy.history.run_record import read_metrics
+from git_spacy.light_typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from git_spacy.project.model import Command

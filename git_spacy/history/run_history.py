@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput, Warn
@@ -21,6 +20,7 @@ from git_spacy.git.notes import MAX_LINE_LENGTH, NotesReader
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project.paths import ProjectPath

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput, Warn
 from git_spacy.git import commits
@@ -16,6 +15,7 @@ from git_spacy.git.repository import Repository
 from git_spacy.history.commit_runs import RunFinder
 from git_spacy.history.run_index import digest_line
 from git_spacy.history.run_record import RunRecord, parse_line, to_line
+from git_spacy.light_typing import NamedTuple
 
 _PREFIX = "run-"
 _NAME = rf"{_PREFIX}[0-9a-f]{{4,40}}"

@@ -14,7 +14,6 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from git_spacy.git import notes
 from git_spacy.git.notes import Note, is_sealed
@@ -22,6 +21,7 @@ from git_spacy.git.repository import Repository
 from git_spacy.history.checked_file import read_checked
 from git_spacy.history.run_record import RunRecord
 from git_spacy.light_hashes import blake2b
+from git_spacy.light_typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from array import array

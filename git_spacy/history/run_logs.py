@@ -8,24 +8,24 @@ files of a worktree are in its Git folder, are never shared, and are safe to del
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy import sharing
 from git_spacy.git.repository import Repository
 from git_spacy.git.state_dir import state_dir
 from git_spacy.light_hashes import sha256
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 
 HEAD_SIZE = 256 << 10  # bytes of a log that are kept from its start
 TAIL_SIZE = 768 << 10  # and from its end
 MAX_TOTAL = 64 << 20  # bytes of all logs of a project
 MAX_LOGS = 1000
 _FOLDER = "logs"
-_NAME = re.compile(r"([0-9]{8}T[0-9]{15}Z)\.([0-9a-f]{16})\.([0-9a-f]{16})\.([0-9a-z-]+)\.log")
+_NAME = compile_late(r"([0-9]{8}T[0-9]{15}Z)\.([0-9a-f]{16})\.([0-9a-f]{16})\.([0-9a-z-]+)\.log")
 
 
 class RunLog(NamedTuple):

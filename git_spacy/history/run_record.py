@@ -15,14 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Literal, NamedTuple, get_args
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import Any, Literal, NamedTuple, get_args
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
+from git_spacy.patterns import compile_late
 
 VERSION = 1
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+_TIME = compile_late(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _MAX_SECONDS = 1 << 40  # seconds
 _MAX_EXIT = 1 << 31
 _MAX_EQUAL_PAIRS = 20_000  # of equal script lines; with more, the whole script counts as replaced

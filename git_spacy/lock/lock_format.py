@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy import formats
 from git_spacy.errors import GitSpacyError, InvalidInput
 from git_spacy.files import open_beneath
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:  # the history needs entries, but seldom a file
     from git_spacy.project.documents import Node

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from git_spacy.light_typing import NamedTuple
 
 _MOST_NAMES = 8  # in one message
 

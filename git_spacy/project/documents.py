@@ -14,12 +14,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Union
 
 from git_spacy import __version__, sharing
 from git_spacy.errors import Diagnostic, redact
 from git_spacy.files import write_atomic
 from git_spacy.light_hashes import blake2b
+from git_spacy.light_typing import Any, NamedTuple, Union
 
 MAX_BYTES = 4 << 20
 """The largest document that is parsed."""

@@ -9,9 +9,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from shlex import quote
-from typing import Generic, NamedTuple, TypeVar
 
 from git_spacy.errors import Diagnostic, InvalidInput
+from git_spacy.light_typing import Generic, NamedTuple, TypeVar
 from git_spacy.project.diagnostics import closest_name
 from git_spacy.project.model import Asset, Command, Project, Workflow
 from git_spacy.project.paths import ProjectPath

@@ -6,15 +6,15 @@ Both dialects are supported: `variables:` with `{NAME}` (the specification) and 
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
+from git_spacy.light_typing import Any, NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project import (
     cycles,
     documents,
@@ -56,7 +56,7 @@ _GIT_HINTS = {
     "repo": "add 'repo:' with the URL of the repository",
     "path": "add 'path:'; use '' for the whole repository",
 }
-_CHECKSUM = re.compile(schema_keys.CHECKSUM)
+_CHECKSUM = compile_late(schema_keys.CHECKSUM)
 
 
 class LoadedProject(NamedTuple):

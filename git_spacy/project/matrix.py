@@ -11,9 +11,9 @@ import itertools
 import json
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from git_spacy.errors import InvalidInput, Refused
+from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.project import loader, variable_usage
 from git_spacy.project.model import Command, Project
 from git_spacy.project.variable_usage import VariableUsage

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.paths import ProjectPath
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
 
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.project import documents, variables_table
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.documents import Node

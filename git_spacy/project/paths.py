@@ -9,15 +9,15 @@ projects are shared.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.containment import RESERVED_NAMES, is_git_name, leads_out
 from git_spacy.errors import Diagnostic, Refused
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 
-_HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_HEAD = compile_late(rb"ref:\s*refs/|[0-9a-f]{40}")
+_DRIVE = compile_late(r"[A-Za-z]:")
 
 ROLES = ("dependency", "output", "asset destination", "directory")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic, InvalidInput
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.graph import DependencyGraph, find_cycle
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath

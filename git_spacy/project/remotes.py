@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from git_spacy.patterns import compile_late
 from git_spacy.project.model import Project
 
 DEFAULT = "default"
-_SETTING = re.compile(r"spacy\.remote\.(.+)\.([^.]+)")
+_SETTING = compile_late(r"spacy\.remote\.(.+)\.([^.]+)")
 
 
 def known_addresses(project: Project, settings: Mapping[str, str]) -> dict[str, str]:

@@ -6,11 +6,11 @@ Amounts follow Ray's rules: fractions are allowed up to 1, whole numbers above.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
+from git_spacy.light_typing import Any
+from git_spacy.patterns import compile_late
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.documents import Node
 from git_spacy.project.model import Command, Resources, Timeout
@@ -23,8 +23,8 @@ from git_spacy.project.schema_keys import (
     KeyTable,
 )
 
-_DURATION = re.compile(DURATION)
-_DURATION_PART = re.compile("([0-9.]+) *([smhd])")
+_DURATION = compile_late(DURATION)
+_DURATION_PART = compile_late("([0-9.]+) *([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from git_spacy.light_typing import Literal, NamedTuple
 
 ValueKind = Literal[
     "anything",

@@ -12,9 +12,10 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project.model import Command
 from git_spacy.project.shell_syntax import (
     Operator,
@@ -27,7 +28,7 @@ from git_spacy.project.shell_syntax import (
 from git_spacy.project.variables import ENVIRONMENT, VARIABLE
 
 _REFERENCE = "\ue000"
-_TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
+_TEMPLATE = compile_late(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 _SHELLS = frozenset(("sh", "bash", "dash", "ksh", "zsh"))
 _COMPOUND = frozenset(("if", "for", "while", "until", "case", "{", "!", "function", "[["))
 # what a shell does itself: without one there is no such program, or it has no effect
@@ -41,8 +42,8 @@ _STATE = frozenset(
 )  # fmt: skip
 _BASH_WORDS = frozenset(("source", "[[", "function", "shopt", "pushd", "popd", "declare", "let"))
 _BASH_OPERATORS = frozenset(("&>", "&>>", "|&", "<<<", "<(", ">("))
-_TAKES_PATTERN = re.compile(r"-(?:i?name|i?path|i?wholename|-include|-exclude|-glob|g)")
-_SPECIAL = re.compile(r"[&|;<>()*?\[]|^#")
+_TAKES_PATTERN = compile_late(r"-(?:i?name|i?path|i?wholename|-include|-exclude|-glob|g)")
+_SPECIAL = compile_late(r"[&|;<>()*?\[]|^#")
 _SEPARATORS = frozenset(("&&", "||", "|", "|&", ";", ";;", "&", "\n", "(", ")"))
 
 

@@ -6,7 +6,9 @@ Only the outer level is split: the content of `$(…)`, of quotes and of here-do
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 
 QUOTED = "\0"
 """Stands in `Word.bare` for a character that is quoted."""
@@ -15,15 +17,15 @@ _OPERATORS = (
     "<<<", "&>>", "&&", "||", "|&", "&>", ">>", "<<", "<>", ">|", ">&", "<&", ";;", "<(", ">(",
     "&", "|", ";", "<", ">", "(", ")", "\n",
 )  # fmt: skip
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)[^}]*\})")
-_PATTERN = re.compile(r"[*?]|\[[^\]]+\]")
-_COMMENT = re.compile(r"#(?:[ \t!#][^\n]*|(?=\n|$))")
-_TAG = re.compile(r"#\S*")  # rather an argument, such as a colour: `#fff`
-_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"`$\\]*[^\s'\"`$\\;|&()]")
-_REQUIREMENT = re.compile(
+_VARIABLE = compile_late(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)[^}]*\})")
+_PATTERN = compile_late(r"[*?]|\[[^\]]+\]")
+_COMMENT = compile_late(r"#(?:[ \t!#][^\n]*|(?=\n|$))")
+_TAG = compile_late(r"#\S*")  # rather an argument, such as a colour: `#fff`
+_URL = compile_late(r"[A-Za-z][\w+.-]*://[^\s'\"`$\\]*[^\s'\"`$\\;|&()]")
+_REQUIREMENT = compile_late(
     r"[A-Za-z.][\w./-]*(?:\[[\w,.-]+\])?(?:(?:===?|[<>~!]=|[<>])[\w.*]+,?)*(?=\s|$)"
 )
-_INSTALL = re.compile(r"\b(?:install|pip|pip3)\s")
+_INSTALL = compile_late(r"\b(?:install|pip|pip3)\s")
 
 
 class Word(NamedTuple):

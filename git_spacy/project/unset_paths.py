@@ -6,8 +6,7 @@ Such a path is a problem of the command that needs it, not of the whole project.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.variables import VariableError, Variables, references
 
 

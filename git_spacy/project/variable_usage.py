@@ -6,8 +6,8 @@ They are read from the raw text, since substitution removes the references.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
 
+from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.project import documents
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.variables import references

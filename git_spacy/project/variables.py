@@ -12,16 +12,17 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import Any
+from git_spacy.patterns import compile_late
 from git_spacy.project.diagnostics import closest_name, did_you_mean
 
-VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
+VARIABLE = compile_late(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` is an escaped `{NAME}`; braces around anything but a name are left alone
-_BRACED = re.compile(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
-ENVIRONMENT = re.compile(r"\$\{env[.:]([^${}\s]+)\}")
-_COMMIT_ID = re.compile(r"(?=.{7,40}$)[0-9]+e[0-9]+")
+_BRACED = compile_late(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
+ENVIRONMENT = compile_late(r"\$\{env[.:]([^${}\s]+)\}")
+_COMMIT_ID = compile_late(r"(?=.{7,40}$)[0-9]+e[0-9]+")
 MAX_TEXT = 1 << 16
 
 

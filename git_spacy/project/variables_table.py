@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
+from git_spacy.light_typing import Any
+from git_spacy.patterns import compile_late
 from git_spacy.project.documents import Node
 
 
@@ -18,7 +17,7 @@ def flatten(prefix: str, table: dict[str, Node], into: dict[str, Node]) -> None:
             into[f"{prefix}.{key}"] = node
 
 
-_UNLIKE_A_NUMBER = re.compile(r"0[0-9]+|(?=.{7})[0-9]+e[0-9]+")
+_UNLIKE_A_NUMBER = compile_late(r"0[0-9]+|(?=.{7})[0-9]+e[0-9]+")
 
 
 def digits_warning(node: Node) -> tuple[str, str] | None:

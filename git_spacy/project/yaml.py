@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from git_spacy.errors import Diagnostic
+from git_spacy.light_typing import Any
+from git_spacy.patterns import compile_late
 from git_spacy.project.documents import MAX_BYTES, Node, Scalar
 
 MAX_NODES = 200_000
@@ -44,11 +45,11 @@ _PLAIN_TAGS = frozenset(_OWN_TAG + name for name in ("null", "bool", "int", "flo
 # Characters that are not printable in YAML (YAML 1.2.2, section 5.1), and byte order marks inside
 # the text. The negated set of printable characters would take ten times as long to compile, which
 # every start of the program would pay for.
-_CONTROL = re.compile(
+_CONTROL = compile_late(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 _MOVE_DATA = "move data to other files that commands read"
-_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+_CONFLICT = compile_late(r"^(?:<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
 class _ParseError(Exception):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Union
 
 from git_spacy.errors import Diagnostic, GitSpacyError
+from git_spacy.light_typing import NamedTuple, Union
 
 
 class CommandSkipped(NamedTuple):

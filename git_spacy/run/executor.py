@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from git_spacy.errors import CheckFailed, Diagnostic, GitSpacyError, ScriptFailed
+from git_spacy.light_typing import NamedTuple, Protocol
 from git_spacy.project.model import Command, Project, Timeout
 from git_spacy.project.paths import ProjectPath
 from git_spacy.project.script_line import line_position

@@ -11,7 +11,6 @@ or further lines may have stopped half-way, so it counts as interrupted.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +18,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from git_spacy import interrupts
 from git_spacy.errors import Interrupted, ScriptFailed
+from git_spacy.light_typing import Any
 from git_spacy.run import missing_tools
 from git_spacy.run.ctrl_c import CtrlCWatch
 from git_spacy.run.events import OutputRelayed, RunReporter, StepStarted
@@ -200,6 +199,8 @@ def _is_module_missing(
     much slower.
     """
 
+    import shutil
+
     environ = {**environ, **module.environ}
     python = shutil.which(module.python, path=environ.get("PATH"))
     if python is None:
@@ -227,6 +228,8 @@ def _start_error(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFa
     The exit codes are those of a shell. The exception alone cannot tell the two apart: a folder of
     the PATH that may not be read raises PermissionError, too.
     """
+
+    import shutil
 
     program = step.arguments[0]
     if os.sep in program and (root / program).exists():

@@ -6,17 +6,17 @@ import base64
 import glob
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project.paths import has_git_dir
 
 _READ_LIMIT = 1 << 16  # characters of pyproject.toml
-_PROJECT_NAME = re.compile(
+_PROJECT_NAME = compile_late(
     r"""^\[(?:project|tool\.poetry)\][^\[]*?^name\s*=\s*["']([^"'\n]+)""", re.MULTILINE
 )
 _TOOL_MARKS = {"pipx": "pipx_metadata.json", "uv tool": "uv-receipt.toml"}
@@ -171,6 +171,8 @@ def _configured_python(root: Path, configured: str) -> str:
         path = os.path.join(root, path)
         found = path if os.access(path, os.X_OK) and os.path.isfile(path) else None
     else:
+        import shutil
+
         found = shutil.which(path)
     if found is None:
         raise InvalidInput(

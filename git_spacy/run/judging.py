@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from git_spacy.light_typing import TYPE_CHECKING
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath

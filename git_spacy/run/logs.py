@@ -9,11 +9,11 @@ import shlex
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_spacy.errors import GitSpacyError, as_warning, sanitize
 from git_spacy.history import run_logs
 from git_spacy.history.run_logs import LogWriter
+from git_spacy.light_typing import TYPE_CHECKING
 from git_spacy.project.model import Command
 from git_spacy.run.events import (
     CommandFailed,

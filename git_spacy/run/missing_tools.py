@@ -10,15 +10,16 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.files import open_beneath
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
 
 REQUIREMENTS = "requirements.txt"
 _READ_LIMIT = 1 << 16  # bytes of requirements.txt
-_PYTHON = re.compile(r"python[\d.]*")
-_REQUIREMENT = re.compile(rb"^[ \t]*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+_PYTHON = compile_late(r"python[\d.]*")
+_REQUIREMENT = compile_late(rb"^[ \t]*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
 # tools that cannot be installed from the public package index
 _INSTALL_HINTS = {
     "prodigy": "Prodigy is licensed; how to get and install it: https://prodi.gy/docs/install",

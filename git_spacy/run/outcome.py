@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from git_spacy.errors import GitSpacyError
+from git_spacy.light_typing import NamedTuple
 
 
 class RunOutcome(NamedTuple):

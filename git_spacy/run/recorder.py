@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from git_spacy import __version__
 from git_spacy.errors import GitSpacyError, Warn, as_warning, redact
@@ -22,6 +21,7 @@ from git_spacy.history import run_history
 from git_spacy.history.metrics import metric_files, metrics_in
 from git_spacy.history.run_history import BaseCommit
 from git_spacy.history.run_record import Attempt, How, RecordedFile, RunRecord, format_time
+from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.project.matrix import variant_variables
 from git_spacy.project.model import Command, Project, Timeout
 from git_spacy.project.paths import ProjectPath

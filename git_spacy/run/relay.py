@@ -20,7 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+
+from git_spacy.light_typing import NamedTuple
 
 _CHUNK_SIZE = 1 << 16
 _RESIZE_INTERVAL = 0.25  # seconds between looks at the size of the terminal

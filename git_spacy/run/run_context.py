@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project.model import Command, Project
 from git_spacy.run.events import RunReporter

@@ -11,7 +11,6 @@ import signal
 import time
 from bisect import bisect_right
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy import interrupts
 from git_spacy.errors import (
@@ -25,6 +24,7 @@ from git_spacy.errors import (
     warning,
 )
 from git_spacy.files import make_directory
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
 from git_spacy.project.graph import DependencyGraph
 from git_spacy.project.model import Command
 from git_spacy.project.plan import RunPlan

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.loader import PROJECT_FILE
 from git_spacy.project.model import Command, Project
 from git_spacy.project.script_line import ScriptLine, line_problems, read_lines
@@ -130,6 +129,8 @@ def show_line(
 
 def _shown_python(name: str, python: Interpreter, environ: Mapping[str, str]) -> str:
     """Return `name` if that is the interpreter in the user's shell, too; else its path."""
+
+    import shutil
 
     found = shutil.which(name, path=environ.get("PATH", os.defpath))
     is_same = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from git_spacy.errors import Diagnostic, InvalidInput
@@ -64,6 +63,8 @@ def _problems_in_shell(
     line: ScriptLine, environment: Mapping[str, str], environ: Mapping[str, str]
 ) -> Iterator[Problem]:
     """Yield why a shell cannot run the line."""
+
+    import shutil
 
     if shutil.which(SHELL[0], path=environ.get("PATH", os.defpath)) is None:
         message = f"it needs a shell ({line.shell_syntax}), and the PATH has no 'sh'"

@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.git.address import Address
 from git_spacy.git.commits import former_folders
 from git_spacy.git.repository import Repository
-from git_spacy.project.loader import PROJECT_FILE
+from git_spacy.light_typing import NamedTuple
+from git_spacy.patterns import compile_late
+from git_spacy.project.project_file import PROJECT_FILE
 
 EMBEDDED = "embedded:"
 """The beginning of the address of a template that comes with git-spacy."""
 FIRST_SUBJECT = "Start from the template"
 """The beginning of the subject of the commit that adds a project."""
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_TRAILER = re.compile(
+_COMMIT_ID = compile_late(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_TRAILER = compile_late(
     r"^( *)Template(|-Commit|-Path|-Branch|-Digest|-Folder): *(\S.*?) *$", re.MULTILINE
 )
 _LOG = (

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
+from git_spacy.light_typing import NamedTuple
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 

@@ -14,7 +14,7 @@ from shlex import quote
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from git_spacy import formats
+from git_spacy import formats, light_hashes
 from git_spacy.errors import InvalidInput
 from git_spacy.files import open_beneath, write_atomic
 from git_spacy.git.address import without_credentials
@@ -55,13 +55,11 @@ def has_other_source(asset: Asset, record: FetchedAsset) -> bool:
 def _query_digest(asset: Asset) -> str:
     """Return a digest of the query of the URL, which may have secrets; "" if it has none."""
 
-    import hashlib
-
     try:
         query = urlsplit(asset.url or "").query
     except ValueError:  # not a URL; `assets` reports it
         query = ""
-    return hashlib.md5(query.encode(), usedforsecurity=False).hexdigest() if query else ""
+    return light_hashes.md5(query.encode(), usedforsecurity=False).hexdigest() if query else ""
 
 
 def paths_inside(project: Project, asset: Asset, *, nested_only: bool = False) -> tuple[str, ...]:

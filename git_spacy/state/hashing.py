@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import GeneratorType
-from typing import Any, NamedTuple
 
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
-from git_spacy.light_hashes import blake2b
+from git_spacy.light_hashes import blake2b, md5
+from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
@@ -238,10 +238,8 @@ def digest_names(names: list[str]) -> str:
 
     if names == [""]:
         return ""
-    import hashlib
-
     joined = "\0".join(names)
-    return hashlib.md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprint | None:

@@ -8,8 +8,8 @@ output is trusted. If there is no evidence, the state is unknown, not stale.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
@@ -17,6 +16,8 @@ from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index, submodule_index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, prefix
+from git_spacy.light_hashes import md5
+from git_spacy.light_typing import Protocol
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
 from git_spacy.project import loader
@@ -367,6 +368,8 @@ class Staged:
     def _hash(self, paths: dict[str, list[TreeEntry]], algorithm: str) -> dict[str, Fingerprint]:
         """Hash the entries of all paths with a single call of git."""
 
+        if not paths:
+            return {}
         import hashlib
 
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
@@ -528,11 +531,9 @@ def _is_file(entry: TreeEntry) -> bool:
 
 
 def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
-    import hashlib
-
     lines = [algorithm, *(f"{entry.id} {entry.name}" for entry in entries)]
     joined = "\0".join(lines).encode("utf-8", "surrogateescape")
-    return hashlib.md5(joined, usedforsecurity=False).hexdigest()
+    return md5(joined, usedforsecurity=False).hexdigest()
 
 
 def _ignored(

@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from git_spacy.errors import Busy, redact
 from git_spacy.file_locks import FileLock, file_lock, holder_text, host_name, owner_file
 from git_spacy.files import is_alive
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_typing import Any, NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project.model import Command
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.variant_folder import abandoned_folders, remove_variant_folders
@@ -33,7 +33,7 @@ from git_spacy.state.variant_folder import abandoned_folders, remove_variant_fol
 _OUTER_RUNS = "GIT_SPACY_RUN"
 """Environment variable of scripts: the ids of the runs that started them."""
 
-_ID = re.compile(r"[0-9a-f]{16}")
+_ID = compile_late(r"[0-9a-f]{16}")
 _POLL_SECONDS = 0.1
 _MAX_REGISTRATION = 2.0  # seconds that another process may need for its registration
 _MAX_TIME = 1 << 33

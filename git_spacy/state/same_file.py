@@ -13,11 +13,11 @@ import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from git_spacy.errors import ExternalError
 from git_spacy.files import open_each
 from git_spacy.git.repository import prefix
+from git_spacy.light_typing import TYPE_CHECKING, NamedTuple
 from git_spacy.project.paths import is_outside
 from git_spacy.state.hashing import FileStat
 from git_spacy.state.sparse import all_files, entries_at

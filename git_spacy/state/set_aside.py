@@ -18,7 +18,6 @@ import stat
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from git_spacy import formats, sharing
 from git_spacy.errors import GitSpacyError, InvalidInput, Refused
@@ -26,14 +25,16 @@ from git_spacy.file_locks import FileLock, file_lock
 from git_spacy.files import remove_tree, resolve_beneath, write_atomic
 from git_spacy.git.state_dir import state_dir
 from git_spacy.light_hashes import sha256
+from git_spacy.light_typing import Literal, NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
+from git_spacy.patterns import compile_late
 from git_spacy.real_paths import leads_outside
 from git_spacy.state.hashing import fingerprint
 
 _LOCAL_FOLDER = ".git-spacy"  # in the project
 # a journal, and one that a killed process did not finish writing
-_JOURNAL = re.compile(r"[0-9a-f]{16}\.json|\.[0-9a-f]{16}\.json\.\d+\.tmp")
+_JOURNAL = compile_late(r"[0-9a-f]{16}\.json|\.[0-9a-f]{16}\.json\.\d+\.tmp")
 _MAX_BYTES = 4 << 20  # of a journal
 # of a mount point, another file system, or a folder that may not be changed
 _IMMOVABLE = (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTSUP)

@@ -10,11 +10,11 @@ import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_spacy.errors import ExternalError
 from git_spacy.files import open_each
 from git_spacy.git.repository import Repository, prefix, submodule_paths
+from git_spacy.light_typing import TYPE_CHECKING
 from git_spacy.state.hashing import FileStat, Fingerprint, digest_names
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy.file_locks import file_lock
 from git_spacy.git.state_dir import state_dir
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 from git_spacy.project.model import Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state import stat_cache_file

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from git_spacy import formats
 from git_spacy.errors import InvalidInput
 from git_spacy.files import write_atomic
 from git_spacy.light_hashes import blake2b
+from git_spacy.light_typing import Any
 
 _VERSION = 2
 _PARTS = ("paths", "runs", "fetched", "uncounted", "contents")

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from git_spacy.errors import ExternalError, GitSpacyError
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index
 from git_spacy.git.repository import Repository, prefix
+from git_spacy.light_typing import NamedTuple
 from git_spacy.lock import lock_format
 from git_spacy.project.graph import producer_hint, producers
 from git_spacy.project.model import Command, Project

@@ -11,6 +11,7 @@ from pathlib import Path
 from git_spacy.errors import ExternalError
 from git_spacy.git.repository import Repository, prefix
 from git_spacy.light_hashes import blake2b
+from git_spacy.patterns import compile_late
 from git_spacy.project.paths import is_outside
 from git_spacy.state.counted_files import (
     PATTERNS,
@@ -22,7 +23,9 @@ from git_spacy.state.counted_files import (
 )
 from git_spacy.state.hashing import files_below
 
-_EXCLUDES_FILE = re.compile(r"^\s*excludesfile\s*=\s*\"?(.+?)\"?\s*$", re.MULTILINE | re.IGNORECASE)
+_EXCLUDES_FILE = compile_late(
+    r"^\s*excludesfile\s*=\s*\"?(.+?)\"?\s*$", re.MULTILINE | re.IGNORECASE
+)
 
 
 def find_uncounted(root: Path, folders: Mapping[str, Mapping[str, bool]]) -> dict[str, list[str]]:

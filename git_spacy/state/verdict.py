@@ -8,8 +8,8 @@ stricter than weasel where that is blind: a missing output, a file renamed insid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
 
+from git_spacy.light_typing import Literal, NamedTuple
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.graph import DependencyGraph

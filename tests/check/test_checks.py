@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.check import checks
+from git_spacy.check import checks, lock_hints, projects
 from git_spacy.lock.lock_format import LockEntry, TrackedPath
 from git_spacy.state.project_view import WorkTree
 from tests.testing.projects import Spacy, project, write_lock
@@ -52,8 +52,8 @@ def test_what_only_hints_need_is_not_computed_for_a_clean_lock(
                         (tracked(outputs[name]),), f"weasel run {name}")
         for name in scripts
     })  # fmt: skip
-    monkeypatch.setattr(checks, "DependencyGraph", None)
-    monkeypatch.setattr(checks, "paths_in_git", None)
+    monkeypatch.setattr(lock_hints, "DependencyGraph", None)
+    monkeypatch.setattr(lock_hints, "paths_in_git", None)
     assert checks.run_checks(["lock"], WorkTree(root)) == []
     (root / "used").write_text("edited")
     with pytest.raises(TypeError):
@@ -68,3 +68,7 @@ def test_a_command_with_outputs_but_no_script_is_a_warning(tmp_path: Path, spacy
         "project.yml:2:1: warning: 'a' has outputs but no 'script', so nothing produces them\n"
         "hint: add 'script:' with the lines to run\n"
     )
+
+
+def test_every_check_can_be_chosen() -> None:
+    assert (*checks.CHECKS, "outputs") == projects.CHECK_NAMES

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from git_spacy.cli import output
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import TYPE_CHECKING
 from git_spacy.project.diagnostics import did_you_mean
 
 if TYPE_CHECKING:

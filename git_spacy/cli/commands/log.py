@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-import click
-
 from git_spacy.cli import output
-from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
@@ -27,38 +25,40 @@ SEE_ALSO = ("git-log(1)", "git-notes(1)")
 _COLOURS = {"failed": "red"}
 
 
-@click.command(cls=SpacyCommand)
-@click.argument("revisions", nargs=-1, metavar="[REV]...")
-@click.option("--all", "experiments", is_flag=True, help="Include runs that no commit holds.")
-@click.option("--command", "name", metavar="NAME", help="Show only runs of this command.")
-@click.option(
-    "-n", "--max-count", "limit", type=click.IntRange(1), metavar="N",
-    help="Show at most N commits.",
+@command(
+    parameter("revisions", nargs=-1, light=True, metavar="[REV]..."),
+    parameter("--all", "experiments", is_flag=True, help="Include runs that no commit holds."),
+    parameter(
+        "--command", "name", light=True, metavar="NAME", help="Show only runs of this command."
+    ),
+    parameter(
+        "-n", "--max-count", "limit", minimum=1, light=True, metavar="N",
+        help="Show at most N commits.",
+    ),
+    parameter("--table", is_flag=True, help="Compare metrics: one row per set of variables."),
+    parameter(
+        "--metric", "metrics", multiple=True, metavar="NAME",
+        help="Table: show only this metric, or a pattern ('ents_*').",
+    ),
+    parameter("--all-metrics", is_flag=True, help="Show all metrics, not only the main ones."),
+    parameter(
+        "--sort", metavar="METRIC",
+        help="Table: sort by METRIC, or by -METRIC in ascending order.",
+    ),
+    parameter(
+        "--mean", "over", multiple=True, metavar="VARIABLE",
+        help="Table: average over VARIABLE; add the standard deviation.",
+    ),
+    parameter(
+        "--format", "style", choices=("text", "md"), default="text", show_default=True,
+        help="Table: print text or Markdown.",
+    ),
+    parameter(
+        "--plot", "plots", multiple=True, metavar="METRIC",
+        help="Draw METRIC, or a pattern, over the runs; the newest at the right.",
+    ),
+    parameter("--json", "as_json", is_flag=True, help="Print JSON, with the full run records."),
 )  # fmt: skip
-@click.option("--table", is_flag=True, help="Compare metrics: one row per set of variables.")
-@click.option(
-    "--metric", "metrics", multiple=True, metavar="NAME",
-    help="Table: show only this metric, or a pattern ('ents_*').",
-)  # fmt: skip
-@click.option("--all-metrics", is_flag=True, help="Show all metrics, not only the main ones.")
-@click.option(
-    "--sort", metavar="METRIC",
-    help="Table: sort by METRIC, or by -METRIC in ascending order.",
-)  # fmt: skip
-@click.option(
-    "--mean", "over", multiple=True, metavar="VARIABLE",
-    help="Table: average over VARIABLE; add the standard deviation.",
-)  # fmt: skip
-@click.option(
-    "--format", "style", type=click.Choice(("text", "md")), default="text", show_default=True,
-    help="Table: print text or Markdown.",
-)  # fmt: skip
-@click.option(
-    "--plot", "plots", multiple=True, metavar="METRIC",
-    help="Draw METRIC, or a pattern, over the runs; the newest at the right.",
-)  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the full run records.")
-@click.pass_obj
 def log(
     context: CommandContext, revisions: tuple[str, ...], experiments: bool, name: str | None,
     limit: int | None, table: bool, metrics: tuple[str, ...], all_metrics: bool,
@@ -79,6 +79,8 @@ def log(
     repository, root, folder = context.open_history()
     is_table = bool(table or metrics or sort or over or style == "md")
     if plots and (is_table or as_json):
+        import click
+
         raise click.UsageError("--plot cannot be combined with a table or --json")
     history = commit_runs.read_history(
         repository, folder, revisions, output.diagnostic, experiments=experiments or is_table

@@ -8,14 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import click
 
 from git_spacy.cli import generated, output
-from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import Interrupted, InvalidInput, Refused
+from git_spacy.light_typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from git_spacy.project import graph, loader, matrix, matrix_plan, plan
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
@@ -48,56 +46,62 @@ _SEARCH_OPTIONS = ("dimensions", "trials", "objective", "search_seed")
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
 
-@click.command(cls=OverridingCommand, add_help_option=False)
-@click.argument("names", nargs=-1, metavar="[NAME]... [PROJECT_DIR]")
-@click.option("-F", "--force", is_flag=True, help="Run commands even if they are up to date.")
-@click.option(
-    "-D", "--dry", "--dry-run", "dry", is_flag=True,
-    help="Show what would run, and why; run nothing.",
+@command(
+    parameter("names", nargs=-1, light=True, metavar="[NAME]... [PROJECT_DIR]"),
+    parameter("-F", "--force", is_flag=True, help="Run commands even if they are up to date."),
+    parameter(
+        "-D", "--dry", "--dry-run", "dry", is_flag=True,
+        help="Show what would run, and why; run nothing.",
+    ),
+    parameter("-u", "--upstream", is_flag=True, help="Also run stale upstream commands first."),
+    parameter(
+        "-j", "--jobs", minimum=1, light=True, metavar="N",
+        help="Run up to N independent commands at a time.",
+    ),
+    parameter(
+        "-k", "--keep-going", is_flag=True,
+        help="Keep running commands that do not depend on a failed one.",
+    ),
+    parameter(
+        "--matrix", "axes", multiple=True, metavar="VAR=A,B",
+        help="Run once per value; repeat for combinations.",
+    ),
+    parameter(
+        "--search", "dimensions", multiple=True, metavar="VAR=A..B",
+        help="Search for the best value, with Optuna; repeatable.",
+    ),
+    parameter("--trials", minimum=1, metavar="N", help="Trials of a search. [20]"),
+    parameter("--objective", metavar="METRIC", help="What a search improves: spaCy's score."),
+    parameter("--search-seed", minimum=0, metavar="N", help="Seed of a search. [0]"),
+    parameter(
+        "--output", "output_format", choices=("prefix", "grouped"), default="prefix",
+        show_default=True, help="Prefix lines with the command, or group them by command.",
+    ),
+    parameter(
+        "--restore/--no-restore", default=None,
+        help="Restore outputs from the cache instead of running.",
+    ),
+    parameter("--executor", choices=("local", "ray"), help="Run locally or on Ray."),
+    parameter("--address", metavar="ADDR", help="Use the Ray cluster at ADDR."),
+    parameter(
+        "--detach", is_flag=True,
+        help="Submit a job to the cluster and leave; see 'git spacy jobs'.",
+    ),
+    parameter(
+        "--log/--no-log", default=None,
+        help="Keep what the scripts print, also if that is a terminal.",
+    ),
+    parameter("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run."),
+    parameter(
+        "-h", "--help", "show_help", is_flag=True, light=False,
+        help="Show this message, or describe NAME.",
+    ),
+    has_overrides=True,
+    add_help_option=False,
 )  # fmt: skip
-@click.option("-u", "--upstream", is_flag=True, help="Also run stale upstream commands first.")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1), metavar="N",
-    help="Run up to N independent commands at a time.",
-)  # fmt: skip
-@click.option(
-    "-k", "--keep-going", is_flag=True,
-    help="Keep running commands that do not depend on a failed one.",
-)  # fmt: skip
-@click.option(
-    "--matrix", "axes", multiple=True, metavar="VAR=A,B",
-    help="Run once per value; repeat for combinations.",
-)  # fmt: skip
-@click.option(
-    "--search", "dimensions", multiple=True, metavar="VAR=A..B",
-    help="Search for the best value, with Optuna; repeatable.",
-)  # fmt: skip
-@click.option("--trials", type=click.IntRange(1), metavar="N", help="Trials of a search. [20]")
-@click.option("--objective", metavar="METRIC", help="What a search improves: spaCy's score.")
-@click.option("--search-seed", type=click.IntRange(0), metavar="N", help="Seed of a search. [0]")
-@click.option(
-    "--output", "output_format", type=click.Choice(("prefix", "grouped")), default="prefix",
-    show_default=True, help="Prefix lines with the command, or group them by command.",
-)  # fmt: skip
-@click.option(
-    "--restore/--no-restore", default=None,
-    help="Restore outputs from the cache instead of running.",
-)  # fmt: skip
-@click.option("--executor", type=click.Choice(("local", "ray")), help="Run locally or on Ray.")
-@click.option("--address", metavar="ADDR", help="Use the Ray cluster at ADDR.")
-@click.option(
-    "--detach", is_flag=True, help="Submit a job to the cluster and leave; see 'git spacy jobs'."
-)
-@click.option(
-    "--log/--no-log", default=None,
-    help="Keep what the scripts print, also if that is a terminal.",
-)  # fmt: skip
-@click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
-@click.option(
-    "-h", "--help", "show_help", is_flag=True, help="Show this message, or describe NAME."
-)
-@click.pass_context
-def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **options: Any) -> None:
+def run(
+    context: CommandContext, /, names: tuple[str, ...], show_help: bool, **options: Any
+) -> None:
     """Run commands and workflows of project.yml, in order.
 
     A command is skipped if it is up to date: if neither its script nor its dependencies nor its
@@ -107,10 +111,9 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
     """
 
     if show_help and not names:
-        output.result(ctx.get_help())
+        output.result(_help_page())
         return
-    context: CommandContext
-    context, names = ctx.obj.split_project_dir(names)
+    context, names = context.split_project_dir(names)
     context.report_warnings()
     if not names:
         output.result(listing(context.project))
@@ -146,6 +149,12 @@ def run(ctx: click.Context, /, names: tuple[str, ...], show_help: bool, **option
         _show_variant_hints(context, request, planned, outcome)
     if error := outcome.error():
         raise error
+
+
+def _help_page() -> str:
+    import click
+
+    return click.get_current_context().get_help()
 
 
 class _RunRequest(NamedTuple):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
-
-import click
 
 from git_spacy.cli import output
-from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import CheckFailed, InvalidInput
+from git_spacy.light_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from git_spacy.history.run_logs import RunLog
@@ -24,11 +22,11 @@ EXAMPLES = (
 )
 
 
-@click.command(cls=SpacyCommand)
-@click.argument("revision", required=False, metavar="[REV]")
-@click.option("--log", "of_log", is_flag=True, help="Show what a run printed: NAME or REV:NAME.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
+@command(
+    parameter("revision", required=False, light=True, metavar="[REV]"),
+    parameter("--log", "of_log", is_flag=True, help="Show what a run printed: NAME or REV:NAME."),
+    parameter("--json", "as_json", is_flag=True, help="Print JSON."),
+)
 def show(context: CommandContext, revision: str | None, of_log: bool, as_json: bool) -> int:
     """Show the runs whose results the commit REV (default: HEAD) has in project.lock, wherever they
     were recorded, in full: script, dependencies, outputs, variables, versions and metrics. REV can

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_spacy.cli import output
 from git_spacy.cli.context import CommandContext
@@ -13,6 +12,7 @@ from git_spacy.cli.declared import command, parameter
 from git_spacy.cli.remote_settings import REMOTE_SETTINGS
 from git_spacy.cli.states import COLOURS, next_steps
 from git_spacy.errors import sanitize
+from git_spacy.light_typing import TYPE_CHECKING, Any, NamedTuple
 from git_spacy.project.graph import outside_uses, producers
 from git_spacy.project.model import Command, Project
 from git_spacy.state.run_lock import clock
