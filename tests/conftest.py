@@ -167,6 +167,19 @@ def no_git(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     return folder
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on another file system than `tmp_path`, which may be in memory or on a disk."""
+
+    ours = tmp_path.stat().st_dev
+    for parent in map(Path, ("/dev/shm", "/tmp", "/var/tmp")):
+        if os.access(parent, os.W_OK) and parent.stat().st_dev != ours:
+            with tempfile.TemporaryDirectory(dir=parent) as folder:
+                yield Path(os.path.realpath(folder))
+            return
+    pytest.skip("there is no other file system")
+
+
 @pytest.fixture(params=["git", "dulwich"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Run a test with the git program, and once more without it (with dulwich)."""
