@@ -29,7 +29,7 @@ from git_spacy.project import loader, schema_keys
 from git_spacy.run.requirements import satisfies
 from tests.testing import console
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import Spacy, on_path, project
+from tests.testing.projects import CopyOf, Spacy, on_path, project
 from tests.testing.repositories import GIT, git, write
 
 REPOSITORY = Path(__file__).parents[1]
@@ -303,11 +303,11 @@ def test_the_project_of_the_readme_runs(first_steps: Path) -> None:
 
 
 @pytest.fixture
-def clone_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone_without_data(tmp_path: Path, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Clone a repository with two projects that were run; their outputs are not in Git."""
 
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
-    two_projects(tmp_path / "r")
+    copy_of(two_projects, tmp_path / "r")
     git(tmp_path, "clone", "-q", "r", "clone")
     assert not (tmp_path / "clone/one/model").exists()
     return tmp_path / "clone"
