@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_ATTEMPTS = 6  # Ray gives up if a node does not start within 30 s, as on a busy machine
+START_ATTEMPTS = 6  # Ray gives up if a node does not start within 30 s, as on a busy machine
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -36,7 +36,7 @@ def cluster(auth_mode: str = "disabled") -> Iterator[Ray]:
     with tempfile.TemporaryDirectory(
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
-        for _ in range(_ATTEMPTS):
+        for _ in range(START_ATTEMPTS):
             with _start(folder, auth_mode) as child:
                 assert child.stdout
                 if address := child.stdout.readline().strip():
