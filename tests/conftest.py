@@ -167,7 +167,8 @@ def copy_of(tmp_path_factory: pytest.TempPathFactory, sealed: Path) -> CopyOf:
             original.parent.mkdir(exist_ok=True)
             unfinished.rename(original)
         shutil.copytree(original, folder, symlinks=True)
-        git(folder, "update-index", "-q", "--refresh")  # the copies are other inodes
+        if (folder / ".git").exists():
+            git(folder, "update-index", "-q", "--refresh")  # the copies are other inodes
         return folder
 
     return copy

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.testing.projects import Done, Spacy, two_steps
+from git_spacy.cli.main import main
+from tests.testing.projects import CopyOf, Done, Spacy, two_steps
 from tests.testing.waiting import PATIENCE
 
 
@@ -81,12 +82,16 @@ def run_measured(
     return int(code), int(peak) / 1024, float(seconds), done.stderr
 
 
+def ran_project(folder: Path) -> None:
+    two_steps(folder)
+    assert main(["-C", str(folder), "run", "all"]) == 0
+
+
 @pytest.fixture
-def shared(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> Shared:
+def shared(tmp_path: Path, spacy: Spacy, copy_of: CopyOf) -> Shared:
     remote = tmp_path / "remote"
-    made = two_steps(tmp_path / "made")
-    text = (made / "project.yml").read_text()
-    (made / "project.yml").write_text(f"{text}remotes:\n  default: {remote}\n")
-    assert spacy("run", "all", cwd=made).code == 0
+    made = copy_of(ran_project, tmp_path / "made")
+    with (made / "project.yml").open("a") as file:
+        file.write(f"remotes:\n  default: {remote}\n")
     clone = fresh_clone(made, tmp_path / "clone", "corpus", "model")
     return Shared(made, clone, remote, spacy)
