@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from git_spacy.cli.main import main
+from tests.testing.preloaded import Preloaded, preloaded
 from tests.testing.projects import CopyOf, Done, Spacy, two_steps
 from tests.testing.waiting import PATIENCE
 
@@ -85,6 +87,27 @@ def run_measured(
 def ran_project(folder: Path) -> None:
     two_steps(folder)
     assert main(["-C", str(folder), "run", "all"]) == 0
+
+
+Process = Callable[..., Done]  # the fixture `process`
+
+
+@pytest.fixture(scope="session")
+def forks_with_clouds() -> Iterator[Preloaded]:
+    """A process that has imported the libraries of S3 and Google Cloud, which takes most of a second."""
+
+    with preloaded("git_spacy", "git_spacy.cli.main", "s3fs", "gcsfs") as program:
+        yield program
+
+
+@pytest.fixture
+def process(forks_with_clouds: Preloaded) -> Process:
+    """Return a function that runs `git spacy` in a process of its own."""
+
+    def run(*arguments: str, cwd: Path) -> Done:
+        return Done(*forks_with_clouds(cwd, *arguments, environ=os.environ))
+
+    return run
 
 
 @pytest.fixture
