@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.testing.examples import examples
 from tests.testing.git_server import GitServer
 from tests.testing.projects import CopyOf, Spacy
 from tests.testing.repositories import git
@@ -32,7 +33,11 @@ PATH_ARGUMENTS = {"os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, 
 # No deadline: test machines are slow and busy at times. CI uses the same examples in each run, so that
 # a failure is due to the change under test; everywhere else the examples are new.
 settings.register_profile(
-    "git-spacy", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+    "git-spacy",
+    deadline=None,
+    max_examples=examples(100),
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("git-spacy")
 
@@ -167,7 +172,8 @@ def copy_of(tmp_path_factory: pytest.TempPathFactory, sealed: Path) -> CopyOf:
             original.parent.mkdir(exist_ok=True)
             unfinished.rename(original)
         shutil.copytree(original, folder, symlinks=True)
-        git(folder, "update-index", "-q", "--refresh")  # the copies are other inodes
+        if (folder / ".git").exists():
+            git(folder, "update-index", "-q", "--refresh")  # the copies are other inodes
         return folder
 
     return copy

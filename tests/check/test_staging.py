@@ -35,7 +35,7 @@ from tests.testing.projects import CORPUS, needs_corpus, project
 from tests.testing.repositories import git, repository, write
 
 IS_LONG = "GIT_SPACY_STRESS" in os.environ
-EXAMPLES = 500 if IS_LONG else 30
+EXAMPLES = 500 if IS_LONG else 20
 ROUNDS = 4  # three suffice but where project.lock, once added, shows another stale command
 PROJECT = """\
 vars: {n: 1}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from git_spacy.cli import output
 from git_spacy.cli.registry import COMMANDS
+from tests.testing.examples import examples
 from tests.testing.projects import Spacy, project
 from tests.testing.repositories import commit, repository
 from tests.testing.terminal import at_terminal, wait_for_exit
@@ -112,7 +113,7 @@ def test_the_pager_gets_utf_8_and_is_told_so_in_every_locale(tmp_path: Path, spa
     assert "charset latin1" in on_terminal(root, "log", **chosen)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text("ab -\u00a0\t\n\x0b\u2003é", max_size=12), st.integers(1, 12))
 def test_short_texts_are_wrapped_as_textwrap_wraps_them(text: str, width: int) -> None:
     assert output._wrap(text, width) == textwrap.wrap(text, width, break_on_hyphens=False)

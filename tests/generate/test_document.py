@@ -19,6 +19,7 @@ from git_spacy.generate.managed_block import find_block, with_markers
 from git_spacy.project import loader
 from git_spacy.project.graph import outside_uses
 from git_spacy.project.model import Project
+from tests.testing.examples import examples
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, two_steps
 from tests.testing.repositories import write
 
@@ -451,7 +452,7 @@ _PIECES = st.lists(
 
 
 @pytest.mark.threat("injected-text", commands="document")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(_PARTS), _PIECES)
 def test_any_mix_of_special_characters_is_inert(part: str, text: str) -> None:
     check_inert(**{part: text})

@@ -24,6 +24,7 @@ from git_spacy.generate.registry import GeneratorInput
 from git_spacy.project import loader
 from git_spacy.project.model import Asset, Project
 from git_spacy.state.verdict import State
+from tests.testing.examples import examples
 from tests.testing.graphs import (
     HOSTILE,
     SVG,
@@ -113,7 +114,7 @@ def is_at(box: tuple[float, float, float, float], point: tuple[float, float]) ->
     return within and min(abs(x - left), abs(x - right), abs(y - top), abs(y - bottom)) <= near
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(projects(), st.booleans())
 def test_any_project_is_drawn_correctly_in_every_format(
     any_project: Project, is_known: bool
@@ -287,7 +288,7 @@ def test_too_many_lanes_are_not_drawn() -> None:
 # Layout
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.integers(1, 12).flatmap(
         lambda count: st.tuples(

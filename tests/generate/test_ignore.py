@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.generate import ignore
 from git_spacy.project import loader
+from tests.testing.examples import examples
 from tests.testing.projects import CORPUS, Spacy, needs_corpus, process, project, snapshot
 from tests.testing.repositories import GIT, commit, git, repository, write
 
@@ -218,7 +219,7 @@ def bare_minimum(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(paths)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_pattern_matches_exactly_its_path(bare_minimum: Path, path: str) -> None:
     if any(part in (".", "..", ".git") for part in path.split("/")):
         return

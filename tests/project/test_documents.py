@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from git_spacy.errors import GitSpacyError, Refused
 from git_spacy.lock import lock_format
 from git_spacy.project import documents, loader, yaml
+from tests.testing.examples import examples
 from tests.testing.faults import failing, on_full_disk
 from tests.testing.projects import Spacy, process, two_steps
 from tests.testing.repositories import git, write
@@ -287,7 +288,7 @@ FRAGMENTS = st.sampled_from((
 ))  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(FRAGMENTS, max_size=24).map("".join))
 def test_any_text_gives_the_same_with_a_warm_cache(
     tmp_path_factory: pytest.TempPathFactory, text: str

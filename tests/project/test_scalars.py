@@ -16,6 +16,7 @@ from git_spacy.errors import InvalidInput
 from git_spacy.project import loader
 from git_spacy.project.matrix import to_cli
 from git_spacy.project.variables import parse_override
+from tests.testing.examples import examples
 from tests.testing.projects import Spacy
 from tests.testing.repositories import repository
 
@@ -71,7 +72,7 @@ def is_too_large(scalar: str) -> bool:
         return False
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(SCALARS.filter(lambda scalar: not is_too_large(scalar)), min_size=1, max_size=40))
 def test_a_scalar_in_project_yml_is_what_weasel_reads(
     tmp_path_factory: pytest.TempPathFactory, scalars: list[str]

@@ -25,6 +25,7 @@ from git_spacy.run.events import RunReporter
 from git_spacy.run.executor import Job, JobResult
 from git_spacy.run.interpreter import Interpreter
 from git_spacy.state.stat_cache import StatCache
+from tests.testing.examples import examples
 from tests.testing.projects import Spacy, process, project, snapshot
 from tests.testing.repositories import git
 from tests.testing.waiting import PATIENCE, wait_until
@@ -493,7 +494,7 @@ graphs = st.lists(
 
 
 @given(graphs, st.integers(1, 4), st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_in_any_graph_each_stale_command_runs_once_and_never_beside_another_writer(
     tmp_path_factory: pytest.TempPathFactory,
     graph: list[tuple[list[str], list[str]]],

@@ -1,5 +1,5 @@
 """Kill a process with SIGKILL at its N-th change of a file while it sets outputs aside, brings them
-back or deletes them, for N = 1, 2, …: `python -m tests.state.killing WORK`.
+back or deletes them, for N = STEP, 2 STEP, …: `python -m tests.state.killing WORK STEP`.
 
 Runs in its own process, since it forks. Prints the number of kills; fails if an output is neither
 the old nor the new one after the next command, or if content that no run recorded is gone.
@@ -66,7 +66,7 @@ def outputs(root: Path) -> dict[str, bytes | str]:
     return {name: found[name] for name in found if name == "file" or re.match("out/.*[^/]$", name)}
 
 
-def check(work: Path, stays: tuple[str, ...], succeeds: bool, is_recorded: bool) -> int:
+def check(work: Path, step: int, stays: tuple[str, ...], succeeds: bool, is_recorded: bool) -> int:
     """Kill a run at each of its changes, and the command after it at each of its own."""
 
     template, root, state = work / "template", work / "p", work / "state"
@@ -77,7 +77,7 @@ def check(work: Path, stays: tuple[str, ...], succeeds: bool, is_recorded: bool)
     if stays:
         new["out/in/.gitkeep"] = b""
     kills = 0
-    for number in range(1, 200):
+    for number in range(step, 200, step):
         for second in range(1, 200):
             for folder in (root, state):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -106,9 +106,9 @@ def check(work: Path, stays: tuple[str, ...], succeeds: bool, is_recorded: bool)
     raise AssertionError("the run did not finish within 200 changes")
 
 
-def main(work: Path) -> int:
+def main(work: Path, step: int) -> int:
     return sum(
-        check(work, stays, succeeds, is_recorded)
+        check(work, step, stays, succeeds, is_recorded)
         for stays, succeeds, is_recorded in (
             ((), False, True),
             ((), True, False),
@@ -119,4 +119,4 @@ def main(work: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1])))
+    print(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from git_spacy.errors import Refused
 from git_spacy.state.hashing import files_below, fingerprint, stat_summary
+from tests.testing.examples import examples
 from tests.testing.repositories import write
 
 weasel_hashing = pytest.importorskip("weasel.util.hashing")
@@ -21,7 +22,7 @@ names = st.lists(
 ).map("/".join)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(names, st.binary(max_size=3), max_size=6))
 def test_any_folder_has_the_md5_that_weasel_computes(
     tmp_path_factory: pytest.TempPathFactory, contents: dict[str, bytes]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.state import hashing, stat_cache, stat_cache_file
 from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache
+from tests.testing.examples import examples
 from tests.testing.repositories import git, repository, write
 
 
@@ -117,7 +118,7 @@ EDITS = st.lists(
 # fmt: on
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(EDITS, st.booleans())
 @example([("link", "a", "b"), ("write target", "a", "b"), ("link to folder", "c/d", "a")], True)
 @example([("move folder", "a", "a"), ("write", "c/d", "a"), ("remove", "a", "a")], True)

@@ -19,6 +19,7 @@ from git_spacy.project import loader
 from git_spacy.project.model import Project
 from git_spacy.state import hashing, stat_cache, worktree_status
 from git_spacy.state.stat_cache import PreviousRun, StatCache
+from tests.testing.examples import examples
 from tests.testing.projects import project
 from tests.testing.repositories import repository, write
 
@@ -99,7 +100,7 @@ def apply(root: Path, edit: tuple[str, str, str]) -> None:
         write(root, {name: second, other: first})
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(edits, max_size=8))
 def test_the_verdict_agrees_with_hashing_everything(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str, str]]

@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.testing.projects import Done, Spacy, two_steps
+from git_spacy.cli.main import main
+from tests.testing.preloaded import Preloaded, preloaded
+from tests.testing.projects import CopyOf, Done, Spacy, two_steps
 from tests.testing.waiting import PATIENCE
 
 
@@ -81,12 +84,37 @@ def run_measured(
     return int(code), int(peak) / 1024, float(seconds), done.stderr
 
 
+def ran_project(folder: Path) -> None:
+    two_steps(folder)
+    assert main(["-C", str(folder), "run", "all"]) == 0
+
+
+Process = Callable[..., Done]  # the fixture `process`
+
+
+@pytest.fixture(scope="session")
+def forks_with_clouds() -> Iterator[Preloaded]:
+    """A process that has imported the libraries of S3 and Google Cloud, which takes most of a second."""
+
+    with preloaded("git_spacy", "git_spacy.cli.main", "s3fs", "gcsfs") as program:
+        yield program
+
+
 @pytest.fixture
-def shared(tmp_path: Path, spacy: Spacy, monkeypatch: pytest.MonkeyPatch) -> Shared:
+def process(forks_with_clouds: Preloaded) -> Process:
+    """Return a function that runs `git spacy` in a process of its own."""
+
+    def run(*arguments: str, cwd: Path) -> Done:
+        return Done(*forks_with_clouds(cwd, *arguments, environ=os.environ))
+
+    return run
+
+
+@pytest.fixture
+def shared(tmp_path: Path, spacy: Spacy, copy_of: CopyOf) -> Shared:
     remote = tmp_path / "remote"
-    made = two_steps(tmp_path / "made")
-    text = (made / "project.yml").read_text()
-    (made / "project.yml").write_text(f"{text}remotes:\n  default: {remote}\n")
-    assert spacy("run", "all", cwd=made).code == 0
+    made = copy_of(ran_project, tmp_path / "made")
+    with (made / "project.yml").open("a") as file:
+        file.write(f"remotes:\n  default: {remote}\n")
     clone = fresh_clone(made, tmp_path / "clone", "corpus", "model")
     return Shared(made, clone, remote, spacy)

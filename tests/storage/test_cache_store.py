@@ -23,6 +23,7 @@ from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, staging
 from git_spacy.state.hashing import Fingerprint, digest_names, files_below, fingerprint
 from git_spacy.storage.cache_store import CachedResult, CacheSize, CacheStore
+from tests.testing.examples import examples
 from tests.testing.projects import snapshot
 from tests.testing.repositories import git, noise, repository, write
 
@@ -388,7 +389,7 @@ contents = st.dictionaries(
 
 
 @given(st.lists(contents, min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_output_can_be_restored(
     tmp_path_factory: pytest.TempPathFactory, outputs: list[dict[str, bytes]]
 ) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Shared
-from tests.testing.projects import process, snapshot
+from tests.storage.conftest import Process, Shared
+from tests.testing.projects import snapshot
 from tests.testing.servers import free_port, started
 
 NAME, KEY = "devstoreaccount1", "c2VjcmV0IG9mIG5vYm9keQ=="
@@ -74,7 +74,7 @@ def cloud(
         yield shared, address
 
 
-def test_outputs_are_pushed_and_pulled(cloud: tuple[Shared, str]) -> None:
+def test_outputs_are_pushed_and_pulled(cloud: tuple[Shared, str], process: Process) -> None:
     shared, _ = cloud
     done = process("push", cwd=shared.made)
     assert done.code == 0, done.err
@@ -92,7 +92,7 @@ def test_outputs_are_pushed_and_pulled(cloud: tuple[Shared, str]) -> None:
     assert "the remote has no version that matches the current dependencies of 'train'" in done.err
 
 
-def test_the_newest_is_fetched(cloud: tuple[Shared, str]) -> None:
+def test_the_newest_is_fetched(cloud: tuple[Shared, str], process: Process) -> None:
     shared, _ = cloud
     process("push", cwd=shared.made)
     time.sleep(1.1)
@@ -104,7 +104,9 @@ def test_the_newest_is_fetched(cloud: tuple[Shared, str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
-def test_a_missing_bucket_is_an_error(cloud: tuple[Shared, str], command: str) -> None:
+def test_a_missing_bucket_is_an_error(
+    cloud: tuple[Shared, str], process: Process, command: str
+) -> None:
     shared, address = cloud
     root = shared.made if command == "push" else shared.clone
     before = snapshot(root)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.storage.conftest import Shared, fresh_clone, run_measured
+from tests.storage.conftest import Process, Shared, fresh_clone, run_measured
 from tests.testing.preloaded import preloaded
-from tests.testing.projects import Spacy, process, project, snapshot
+from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import git, write
 from tests.testing.servers import free_port, started
 
@@ -66,7 +66,7 @@ def objects() -> dict[str, Any]:
     return {one["Key"]: one["LastModified"] for one in found}
 
 
-def test_outputs_are_pushed_and_pulled(s3: Shared) -> None:
+def test_outputs_are_pushed_and_pulled(s3: Shared, process: Process) -> None:
     done = process("push", cwd=s3.made)
     assert done.code == 0, done.err
     assert done.err.splitlines()[-1] == "pushed 2, skipped 0"
@@ -81,7 +81,9 @@ def test_outputs_are_pushed_and_pulled(s3: Shared) -> None:
     assert process("pull", cwd=s3.clone).err.splitlines()[-1] == "pulled 0, skipped 2"
 
 
-def test_names_with_special_characters_are_pushed_and_pulled(s3: Shared, tmp_path: Path) -> None:
+def test_names_with_special_characters_are_pushed_and_pulled(
+    s3: Shared, process: Process, tmp_path: Path
+) -> None:
     text = (
         f"remotes: {{default: '{ADDRESS}'}}\ncommands:\n  - name: c\n"
         "    script: ['python w.py']\n    outputs: ['ü b/x+%.txt', './q?#&=']\n"
@@ -99,7 +101,7 @@ def test_names_with_special_characters_are_pushed_and_pulled(s3: Shared, tmp_pat
     assert snapshot(clone) == snapshot(made)
 
 
-def test_the_newest_is_fetched(s3: Shared) -> None:
+def test_the_newest_is_fetched(s3: Shared, process: Process) -> None:
     process("push", cwd=s3.made)
     time.sleep(1.1)  # S3 has times in seconds
     (s3.made / "model/extra").write_text("by chance")
@@ -110,7 +112,7 @@ def test_the_newest_is_fetched(s3: Shared) -> None:
     assert (s3.clone / "model/extra").exists()
 
 
-def test_weasel_reads_and_writes_the_same_remote(s3: Shared) -> None:
+def test_weasel_reads_and_writes_the_same_remote(s3: Shared, process: Process) -> None:
     pytest.importorskip("weasel")
     pytest.importorskip("cloudpathlib.s3")
     from tests.peers.test_weasel import Weasel
@@ -130,7 +132,9 @@ def test_weasel_reads_and_writes_the_same_remote(s3: Shared) -> None:
         assert snapshot(again) == snapshot(s3.made)
 
 
-def assert_fails(command: str, root: Path, *words: str, within: float = 60) -> None:
+def assert_fails(
+    process: Process, command: str, root: Path, *words: str, within: float = 60
+) -> None:
     before = snapshot(root)
     began = time.monotonic()
     done = process(command, cwd=root)
@@ -145,34 +149,40 @@ def assert_fails(command: str, root: Path, *words: str, within: float = 60) -> N
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
-def test_a_missing_bucket_is_an_error(s3: Shared, command: str) -> None:
+def test_a_missing_bucket_is_an_error(s3: Shared, process: Process, command: str) -> None:
     root = s3.made if command == "push" else s3.clone
     text = (root / "project.yml").read_text()
     (root / "project.yml").write_text(text.replace("s3://bucket/", "s3://absent/"))
-    assert_fails(command, root, "s3://absent/some/where: The specified bucket does not exist")
+    assert_fails(
+        process, command, root, "s3://absent/some/where: The specified bucket does not exist"
+    )
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
 def test_a_stopped_server_is_an_error(
-    s3: Shared, command: str, monkeypatch: pytest.MonkeyPatch
+    s3: Shared, process: Process, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", gone)
         assert_fails(
-            command, s3.made if command == "push" else s3.clone, "s3://bucket/some/where: ", gone
+            process,
+            command,
+            s3.made if command == "push" else s3.clone,
+            "s3://bucket/some/where: ",
+            gone,
         )
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
 def test_missing_credentials_are_an_error(
-    s3: Shared, command: str, monkeypatch: pytest.MonkeyPatch
+    s3: Shared, process: Process, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.delenv("AWS_ACCESS_KEY_ID")
         patch.delenv("AWS_SECRET_ACCESS_KEY")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        assert_fails(command, s3.made if command == "push" else s3.clone, "redentials")
+        assert_fails(process, command, s3.made if command == "push" else s3.clone, "redentials")
 
 
 @pytest.fixture
@@ -187,10 +197,12 @@ def strict(server: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("command", ["push", "pull"])
-def test_wrong_credentials_are_an_error(s3: Shared, strict: None, command: str) -> None:
+def test_wrong_credentials_are_an_error(
+    s3: Shared, process: Process, strict: None, command: str
+) -> None:
     try:
         assert_fails(
-            command, s3.made if command == "push" else s3.clone, "s3://bucket/some/where: "
+            process, command, s3.made if command == "push" else s3.clone, "s3://bucket/some/where: "
         )
     finally:
         import requests
@@ -201,7 +213,9 @@ def test_wrong_credentials_are_an_error(s3: Shared, strict: None, command: str) 
 
 
 @pytest.mark.threat("interrupted-uploads", commands="pull push")
-def test_a_truncated_object_is_rejected_and_can_be_pushed_again(s3: Shared) -> None:
+def test_a_truncated_object_is_rejected_and_can_be_pushed_again(
+    s3: Shared, process: Process
+) -> None:
     process("push", cwd=s3.made)
     (name,) = [name for name in objects() if "/model/" in name]
     body = client().get_object(Bucket="bucket", Key=name)["Body"].read()
@@ -228,7 +242,7 @@ def test_large_outputs_are_uploaded_in_parts(s3: Shared, spacy: Spacy) -> None:
 
 
 def test_a_remote_has_settings_of_its_own(
-    s3: Shared, server: str, sealed: Path, monkeypatch: pytest.MonkeyPatch
+    s3: Shared, process: Process, server: str, sealed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its name in project.yml: the environment has neither server nor credentials."""
 
