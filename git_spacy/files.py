@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -108,9 +107,10 @@ def _replace(
 def _remove_leftovers(directory: int, name: str) -> None:
     """Remove the temporary files that killed processes left beside `name`."""
 
-    for entry in os.listdir(directory):
-        match = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", entry)
-        if match and not is_alive(int(match[1])):
+    start = f".{name}."
+    for entry in (entry for entry in os.listdir(directory) if entry.startswith(start)):
+        process = entry[len(start) :].removesuffix(".tmp")
+        if entry.endswith(".tmp") and process.isdecimal() and not is_alive(int(process)):
             with suppress(OSError):
                 os.unlink(entry, dir_fd=directory)
 

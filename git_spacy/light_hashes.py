@@ -11,14 +11,15 @@ from importlib import import_module
 from git_spacy.light_typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashlib import blake2b, md5, sha256
+    from hashlib import blake2b, md5, sha1, sha256
 
-__all__ = ["blake2b", "md5", "new", "sha256"]
+__all__ = ["blake2b", "md5", "new", "sha1", "sha256"]
 
 # the modules that hashlib itself uses if OpenSSL is missing
 _MODULES = {
     "blake2b": "_blake2",
     "md5": "_md5",
+    "sha1": "_sha1",
     "sha256": "_sha2" if sys.version_info >= (3, 12) else "_sha256",
 }
 _MAX_SHORT = 1 << 20  # bytes that OpenSSL does not hash faster by more than it takes to load

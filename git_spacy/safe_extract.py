@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
@@ -34,6 +34,7 @@ _ZIP_ENTRY = b"PK\x01\x02"  # starts each entry of the directory
 _UNIX, _MACOS = 3, 19  # systems whose zip files have permissions
 _ENCRYPTED = 1
 _LONGEST_LINK = 4096
+UpdateHash = Callable[[bytes], object]
 # what tarfile raises for invalid headers
 _HEADER_ERRORS = (
     ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError,
@@ -287,8 +288,13 @@ class MemberExtractor:
             raise self._error(name, f"which is outside the {self._noun}")
         return "/".join(parts[len(own) :])
 
-    def extract(self, member: tarfile.TarInfo, tar: MemberContents) -> None:
-        """Check a member, and write it unless it is a link. Raises OSError."""
+    def extract(
+        self, member: tarfile.TarInfo, tar: MemberContents, update_hash: UpdateHash | None = None
+    ) -> str:
+        """Check a member, write it unless it is a link, and return its name below `top`.
+
+        The content of a file is also passed to `update_hash`. Raises OSError.
+        """
 
         inner, folders = self.check(member)
         for folder in folders:
@@ -299,7 +305,8 @@ class MemberExtractor:
             source = tar.extractfile(member)
             assert source is not None
             with create(self._target / inner, executable=bool(member.mode & 0o100)) as target:
-                copy_stream(source, target)
+                copy_stream(source, target, update_hash)
+        return inner
 
     def finish(self) -> None:
         """Check and create the links. Raises OSError."""

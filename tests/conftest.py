@@ -4,10 +4,11 @@ and none leaves files behind."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import settings
 
 from tests.testing.git_server import GitServer
-from tests.testing.projects import Spacy
+from tests.testing.projects import CopyOf, Spacy
+from tests.testing.repositories import git
 
 REAL_HOME = Path(os.path.expanduser("~"))
 # Folders that tests may write to even where a developer has them below the home.
@@ -150,6 +152,28 @@ def sealed(
 
 
 @pytest.fixture
+def copy_of(tmp_path_factory: pytest.TempPathFactory, sealed: Path) -> CopyOf:
+    """Return a function that creates a folder as `build` does, by copying what it built once.
+
+    What is built must not contain its own path.
+    """
+
+    def copy(build: Callable[[Path], object], folder: Path) -> Path:
+        name = f"{build.__module__}.{build.__qualname__}"
+        original = tmp_path_factory.getbasetemp() / "built" / name
+        if not original.exists():
+            unfinished = tmp_path_factory.mktemp("unfinished")
+            build(unfinished)
+            original.parent.mkdir(exist_ok=True)
+            unfinished.rename(original)
+        shutil.copytree(original, folder, symlinks=True)
+        git(folder, "update-index", "-q", "--refresh")  # the copies are other inodes
+        return folder
+
+    return copy
+
+
+@pytest.fixture
 def git_server(tmp_path: Path) -> Iterator[GitServer]:
     """Start a real smart-HTTP server for the repositories under `tmp_path/served`."""
 
@@ -165,6 +189,19 @@ def no_git(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     folder = tmp_path_factory.mktemp("bin")
     monkeypatch.setenv("PATH", str(folder))
     return folder
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on another file system than `tmp_path`, which may be in memory or on a disk."""
+
+    ours = tmp_path.stat().st_dev
+    for parent in map(Path, ("/dev/shm", "/tmp", "/var/tmp")):
+        if os.access(parent, os.W_OK) and parent.stat().st_dev != ours:
+            with tempfile.TemporaryDirectory(dir=parent) as folder:
+                yield Path(os.path.realpath(folder))
+            return
+    pytest.skip("there is no other file system")
 
 
 @pytest.fixture(params=["git", "dulwich"])

@@ -10,13 +10,15 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 
 import git_spacy
-from git_spacy.lock import lock_format
+from git_spacy.lock import lock_file, lock_format
 from tests.testing.projects import Spacy, process, two_steps
 from tests.testing.repositories import GIT, git, write
 
@@ -262,3 +264,32 @@ def test_a_long_workflow_parses_its_lock_once(
     monkeypatch.setattr(lock_format, "parse", lambda data: parsed.append(data) or parse(data))
     assert spacy("run", "all", cwd=folder).err.endswith("ran 0, skipped 30\n")
     assert len(parsed) == 1
+
+
+def test_each_command_of_a_long_run_reads_the_lock_twice_and_writes_its_own_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spacy: Spacy
+) -> None:
+    """Once to judge it, and once, with others kept out, to write its entry."""
+
+    calls: Counter[str] = Counter()
+
+    def count(module: ModuleType, name: str) -> None:
+        called = getattr(module, name)
+
+        def counted(*arguments: Any) -> Any:
+            calls[name] += 1
+            return called(*arguments)
+
+        monkeypatch.setattr(module, name, counted)
+
+    for name in ("content", "parse", "text"):
+        count(lock_format, name)
+    count(lock_file, "write_beneath")
+    of_runs = []
+    for commands in (5, 15):
+        calls.clear()
+        folder = chain(tmp_path / f"p{commands}", commands)
+        assert spacy("run", "all", cwd=folder).code == 0
+        of_runs.append(Counter(calls))
+    short, long = of_runs
+    assert long - short == {"content": 20, "text": 10, "write_beneath": 10}

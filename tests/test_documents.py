@@ -29,7 +29,7 @@ from git_spacy.project import loader, schema_keys
 from git_spacy.run.requirements import satisfies
 from tests.testing import console
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import Spacy, on_path, project
+from tests.testing.projects import CopyOf, Spacy, on_path, project
 from tests.testing.repositories import GIT, git, write
 
 REPOSITORY = Path(__file__).parents[1]
@@ -54,9 +54,11 @@ RUN_BY = {
     "how-to/install.md": THIS_FILE,
     "how-to/integrations.md": "tests/integrations/test_shared.py",
     "how-to/parallel.md": THIS_FILE,
+    "how-to/ray.md": THIS_FILE,
     "how-to/remotes.md": THIS_FILE,
     "how-to/restore.md": THIS_FILE,
     "how-to/set-up-a-repository.md": THIS_FILE,
+    "how-to/variants.md": THIS_FILE,
     "tutorial/train-a-model.md": "tests/test_quickstart.py",
 }
 
@@ -301,11 +303,11 @@ def test_the_project_of_the_readme_runs(first_steps: Path) -> None:
 
 
 @pytest.fixture
-def clone_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone_without_data(tmp_path: Path, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Clone a repository with two projects that were run; their outputs are not in Git."""
 
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"])
-    two_projects(tmp_path / "r")
+    copy_of(two_projects, tmp_path / "r")
     git(tmp_path, "clone", "-q", "r", "clone")
     assert not (tmp_path / "clone/one/model").exists()
     return tmp_path / "clone"
@@ -499,7 +501,8 @@ def test_a_repository_is_set_up_and_the_changes_are_undone(first_steps: Path) ->
 def test_commands_run_in_parallel_and_for_each_value_of_a_matrix(
     tmp_path: Path, first_steps: Path
 ) -> None:
-    several, isolated, restored, matrix, *_ = blocks("how-to/parallel.md", "sh")
+    several = blocks("how-to/parallel.md", "sh")[0]
+    isolated, restored, matrix, *_ = blocks("how-to/variants.md", "sh")
     run_lines(several, first_steps)
     run, table = run_lines(isolated, first_steps)
     assert f"To bring one into the project: {restored.replace('3', '4')}" in run.stderr
@@ -510,7 +513,7 @@ def test_commands_run_in_parallel_and_for_each_value_of_a_matrix(
     assert done.stderr.endswith("ran 3, skipped 0\n")
     text = (first_steps / "project.lock").read_text()
     assert "report --vars.least 3:\n  cmd: " in text
-    example = blocks("how-to/parallel.md", "yaml")[0]
+    example = blocks("how-to/variants.md", "yaml")[0]
     edited = yaml.safe_load((first_steps / "project.yml").read_text())["commands"]
     assert yaml.safe_load(example) == [edited[1]]
 
@@ -528,7 +531,7 @@ def test_completion_is_turned_on(
 def test_the_example_for_kubernetes_is_one_cluster_of_one_version_of_ray() -> None:
     """Its manifest was checked against KubeRay's schema by hand; this keeps what users rely on."""
 
-    text = DOCUMENTS["how-to/parallel.md"].read_text()
+    text = DOCUMENTS["how-to/ray.md"].read_text()
     (block,) = (
         block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if "RayCluster" in block
     )

@@ -11,15 +11,15 @@ import pytest
 
 from git_spacy import hook
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import SCRIPTS, process, project, snapshot
+from tests.testing.projects import SCRIPTS, CopyOf, process, project, snapshot
 from tests.testing.repositories import commit, git, repository, write
 
 REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = two_projects(tmp_path / "r")
+def top(tmp_path: Path, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = copy_of(two_projects, tmp_path / "r")
     monkeypatch.chdir(root)
     return root
 

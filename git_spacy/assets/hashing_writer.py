@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from git_spacy.background import BackgroundHash
 from git_spacy.errors import ExternalError
-from git_spacy.file_copy import start_writing_to_disk
+from git_spacy.file_copy import EagerWriter
 from git_spacy.project.model import Checksum
 
 HEAD = 1024
@@ -24,11 +24,10 @@ class HashingWriter:
 
     def __init__(self, stream: BinaryIO, checksum: Checksum | None, cap: int | None = None) -> None:
         self._stream = stream
+        self._writer = EagerWriter(stream)
         self._cap = cap
         self._digests = BackgroundHash({"md5", checksum.algorithm if checksum else "md5"})
         self._next_check = 0
-        self._on_its_way = 0
-        self.size = 0
         self.head = b""
 
     def write(self, chunk: bytes) -> None:
@@ -39,13 +38,16 @@ class HashingWriter:
         if self.size + len(chunk) > self._next_check:
             self.expect(len(chunk))
             self._next_check = self.size + _CHECK_INTERVAL
-            start_writing_to_disk(self._stream, self._on_its_way, self.size)
-            self._on_its_way = self.size
-        self._stream.write(chunk)
+        self._writer.write(chunk)
         self._digests.update(chunk)
         if len(self.head) < HEAD:
             self.head += chunk[: HEAD - len(self.head)]
-        self.size += len(chunk)
+
+    @property
+    def size(self) -> int:
+        """The number of bytes so far."""
+
+        return self._writer.size
 
     def expect(self, more: int) -> None:
         """Check that `more` bytes are allowed and fit on the disk. Raises ExternalError."""

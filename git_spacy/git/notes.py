@@ -1,7 +1,7 @@
 """Append lines to Git notes by compare-and-swap, and read them along with the log.
 
 `git notes append` loses lines when two processes write at once, and separates them by empty lines.
-So each append is a fast-import on top of the notes as they were read, repeated if the ref has
+So each append makes a commit on top of the notes as they were read, and is repeated if the ref has
 moved since (a lock file of ours makes that rare). A note that is full is sealed (sealed_notes.py).
 A line is ASCII, written once and never changed; its content does not matter here.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from git_spacy import sharing
 from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
 from git_spacy.file_locks import file_lock
 from git_spacy.git import commits, objects, sealed_notes
+from git_spacy.git.new_objects import NewObjects, ReadTree
 from git_spacy.git.objects import ObjectReader, is_object_id
 from git_spacy.git.repository import Repository
 from git_spacy.light_typing import NamedTuple
@@ -68,23 +69,29 @@ def append(repository: Repository, commit: str, lines: Iterable[str]) -> None:
     Raises ExternalError if git fails, OSError.
     """
 
-    from git_spacy.git.ident import format_ident
+    from git_spacy.git.ident import remembered_ident
 
     new_lines = tuple(lines)
     unmoved, previous = 0, None
     reader = ObjectReader(repository)
     reader.start()  # it gets ready while another git is asked for the committer
-    committer = format_ident(repository.cwd(), repository.environment(), "COMMITTER")
+    who = remembered_ident(repository.cwd(), repository.environment(), "COMMITTER")
+    read_tree = cache(reader.read_tree)
     with file_lock(repository.common_dir / "spacy" / "notes.lock"):
         for attempt in range(_MAX_ATTEMPTS):
             old = commits.commit_in_ref_file(reader, repository, REF) or tip(repository)
             unmoved = unmoved + 1 if old == previous else 0
             previous = old
             check_entry_count(repository, old)
-            changes = _changes(reader, old, commit, new_lines)
+            new = NewObjects(commit)
+            changes = _changes(reader, read_tree, old, commit, new_lines, new)
             if not changes:
                 return
-            failure = _try_append(repository, old, changes, committer)
+            message = b"author %s\ncommitter %s\n\nNotes added by git-spacy" % (who, who)
+            parent = f"parent {old}\n" if old else ""
+            tree = new.add_tree(read_tree, f"{old}^{{tree}}" if old else "", changes)
+            made = new.add("commit", f"tree {tree}\n{parent}".encode() + message)
+            failure = _try_append(repository, old, made, new)
             if not failure:
                 return
             if unmoved == _MAX_ATTEMPTS_UNMOVED:
@@ -101,27 +108,35 @@ def tip(repository: Repository, ref: str = REF) -> str:
     return commits.resolve_or_empty(repository, ref)
 
 
-def _changes(reader: ObjectReader, old: str, commit: str, new_lines: Sequence[str]) -> bytes:
-    """Return the commands of fast-import that append the lines to the note in the version `old`.
+def _changes(
+    reader: ObjectReader,
+    read_tree: ReadTree,
+    old: str,
+    commit: str,
+    new_lines: Sequence[str],
+    new: NewObjects,
+) -> dict[str, str | None]:
+    """Return what appends the lines to the note in the version `old`: blobs by path, of which one
+    is among the `new` objects; None removes one.
 
-    Returns none if it has the lines. Raises ExternalError if the note cannot be read or is too
-    large, since it would otherwise be replaced, or if the commit does not exist.
+    Returns none if the note has the lines. Raises ExternalError if the note cannot be read or is
+    too large, since it would otherwise be replaced, or if the commit does not exist.
     """
 
-    path, blobs = sealed_notes.find_note(reader, old, commit)
+    path, blobs = sealed_notes.find_note(read_tree, old, commit)
     existing = tuple(dict.fromkeys(_read_existing(reader, commit, list(blobs.values()))))
     missing = [line for line in new_lines if line not in existing]
     if not missing:
-        return b""
-    changes = [f"D {other}" for other in blobs if other != path]
+        return {}
+    changes: dict[str, str | None] = dict.fromkeys(blobs)
     kept: Sequence[str] = existing
     if len(blobs) == 1 and sealed_notes.is_full(existing):
         sealed = blobs[path]
         kept = sealed_notes.first_lines(existing, sealed)
-        changes.append(f"M 100644 {sealed} {sealed_notes.find_note(reader, old, sealed).path}")
-    text = "".join(f"{line}\n" for line in (*kept, *missing)).encode()
-    changes.append(f"M 100644 inline {path}\ndata {len(text)}\n")
-    return "\n".join(changes).encode() + text + b"\n"
+        changes[sealed_notes.find_note(read_tree, old, sealed).path] = sealed
+    text = "".join(f"{line}\n" for line in (*kept, *missing))
+    changes[path] = new.add("blob", text.encode())
+    return changes
 
 
 def _read_existing(reader: ObjectReader, commit: str, blobs: Sequence[str]) -> Iterator[str]:
@@ -464,25 +479,22 @@ def split_lines(note: bytes) -> tuple[str, ...]:
     return tuple(line for line in note.decode("utf-8", "replace").split("\n") if line.strip())
 
 
-def _try_append(repository: Repository, old: str, changes: bytes, committer: bytes) -> str:
-    """Commit the changes on top of `old`.
+def _try_append(repository: Repository, old: str, commit: str, new: NewObjects) -> str:
+    """Let the notes point to `commit`, which is one of the `new` objects, instead of `old`.
 
     Returns "", or git's message if the notes have moved from `old` or are locked.
     """
 
-    message = b"Notes added by git-spacy"
-    script = b"commit %s\nmark :1\ncommitter %s\n" % (REF.encode(), committer)
-    script += b"data %d\n%s\n" % (len(message), message)
-    if old:
-        script += b"from %s\n" % old.encode()
-    script += changes + b"get-mark :1\ndone\n"
-    done = repository.run_git(("fast-import", "--quiet", "--done"), input=script, check=False)
+    new.store(repository)
+    expected = old or "0" * len(commit)
+    arguments = ("update-ref", "-m", "Notes added by git-spacy", REF, commit, expected)
+    done = repository.run_git(arguments, check=False)
     if done.returncode and tip(repository) == old and b"lock" not in done.stderr:
-        raise ExternalError(f"git fast-import: {done.message or 'failed with no output'}")
+        raise ExternalError(f"git update-ref: {done.message or 'failed with no output'}")
     if done.returncode:
-        return done.message or "git fast-import failed"
+        return done.message or "git update-ref failed"
     # at most a few more entries than in the version that was checked
-    _save_checked(repository.common_dir / "spacy" / _CHECKED_FILE, done.stdout.decode().strip())
+    _save_checked(repository.common_dir / "spacy" / _CHECKED_FILE, commit)
     return ""
 
 

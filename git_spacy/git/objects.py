@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -117,10 +118,22 @@ class ObjectInfo(NamedTuple):
 
 
 class TreeItem(NamedTuple):
-    """The type and the id of something in a tree; it may be missing from this clone."""
+    """The mode and the binary id of something in a tree; it may be missing from this clone."""
 
-    kind: str
-    id: str
+    mode: bytes
+    digest: bytes
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+
+        return {b"40000": "tree", b"160000": "commit"}.get(self.mode, "blob")
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+        return self.digest.hex()
 
 
 class ObjectReader:
@@ -166,19 +179,15 @@ class ObjectReader:
         else:
             yield from read_local_blobs(self._repository, ids, kind)
 
-    def read_tree(self, tree: str) -> dict[str, TreeItem]:
-        """Return what is in a tree, by name. Raises ExternalError if the tree is missing."""
+    def read_tree(self, tree: str) -> dict[bytes, TreeItem]:
+        """Return what is in a tree, by name. Raises ExternalError if it is missing or damaged."""
 
         ((_, content),) = ((id, stream.read()) for id, stream in self.read([tree], b"tree"))
         width = 32 if len(tree) >= 64 else 20  # bytes of an id
-        items, position = {}, 0
-        while position < len(content):
-            end = content.index(b"\0", position)
-            mode, _, name = content[position:end].partition(b" ")
-            position = end + 1 + width
-            kind = {b"40000": "tree", b"160000": "commit"}.get(mode, "blob")
-            items[os.fsdecode(name)] = TreeItem(kind, content[end + 1 : position].hex())
-        return items
+        found = re.findall(rb"(?s)([^ \0]*) ([^\0]*)\0(.{%d})" % width, content)
+        if sum(len(mode) + len(name) + 2 + width for mode, name, _ in found) != len(content):
+            raise ExternalError(f"the object {tree} is damaged", hint="git fsck")
+        return {name: TreeItem(mode, digest) for mode, name, digest in found}
 
     def _ask(self, command: str, names: Sequence[str]) -> _Conversation | None:
         """Ask git about these objects; None if that fails, for a reason that another git process

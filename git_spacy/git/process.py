@@ -113,7 +113,8 @@ def scrub_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name not in LOCAL_VARIABLES and not _COUNTED_CONFIG.fullmatch(name)
+        if not name.startswith("GIT_")
+        or (name not in LOCAL_VARIABLES and not _COUNTED_CONFIG.fullmatch(name))
     }
 
 
@@ -162,10 +163,11 @@ def git_environment(
     `configured`, settings from the command line (`git -c`) and the environment apply.
     """
 
-    result = scrub_environment(os.environ)
+    environ = dict(os.environ)
+    result = scrub_environment(environ)
     if configured:
-        kept = {name: text for name, text in os.environ.items() if _SETTINGS.fullmatch(name)}
-        result.update(kept)
+        variables = (item for item in environ.items() if item[0].startswith("GIT_"))
+        result.update(item for item in variables if _SETTINGS.fullmatch(item[0]))
     result.update(LC_ALL="C", LANGUAGE="")
     if protocols is not None:
         result["GIT_ALLOW_PROTOCOL"] = protocols

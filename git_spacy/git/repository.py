@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from itertools import chain
 from pathlib import Path
 
 from git_spacy.errors import Diagnostic, InvalidInput
@@ -60,7 +61,7 @@ class Repository(NamedTuple):
             )
             return cls._from_git_dir(git_dir, worktree) if is_git_dir(git_dir) else None
         start = Path(os.path.abspath(start))
-        for folder in (start, *start.parents):
+        for folder in chain((start,), start.parents):  # seldom all of them
             dot_git = folder / ".git"
             if is_git_dir(dot_git):
                 return cls._from_git_dir(dot_git, folder)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from git_spacy.git.objects import ObjectReader, is_object_id
+from git_spacy.git.new_objects import ReadTree
+from git_spacy.git.objects import is_object_id
 from git_spacy.light_typing import NamedTuple
 
 MAX_OPEN_LINES, MAX_OPEN_BYTES = 32, 64 << 10  # of a note to which lines are appended
@@ -87,10 +88,10 @@ class NotePath(NamedTuple):
     blobs: Mapping[str, str]
 
 
-def find_note(objects: ObjectReader, version: str, id: str) -> NotePath:
+def find_note(read_tree: ReadTree, version: str, id: str) -> NotePath:
     """Find the note on the object `id` in a version of the notes ("": there are none).
 
-    In the tree, the first digits of ids may be folders, in any number. Raises ExternalError.
+    In the tree, the first digits of ids may be folders, in any number. Raises as `read_tree`.
     """
 
     blobs: dict[str, str] = {}
@@ -99,12 +100,13 @@ def find_note(objects: ObjectReader, version: str, id: str) -> NotePath:
     for folders in range(_MAX_FOLDERS + 1):
         if not tree:
             break
-        items = objects.read_tree(tree)
-        rest, digits = id[2 * folders :], id[2 * folders : 2 * folders + 2]
-        if rest in items and items[rest].kind == "blob":
-            blobs[_path(id, folders)] = items[rest].id
-        existing += digits in items
-        tree = items[digits].id if digits in items and items[digits].kind == "tree" else ""
+        items = read_tree(tree)
+        rest = id[2 * folders :].encode()
+        note, folder = items.get(rest), items.get(rest[:2])
+        if note and note.kind == "blob":
+            blobs[_path(id, folders)] = note.id
+        existing += folder is not None
+        tree = folder.id if folder and folder.kind == "tree" else ""
     path = _path(id, min(existing, _MAX_FOLDERS) or 1)
     return NotePath(next(iter(blobs), path), blobs)
 

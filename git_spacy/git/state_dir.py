@@ -20,8 +20,10 @@ def state_dir(root: Path) -> Path:
     repository = Repository.discover(Path(real))
     if repository is None or repository.top is None:
         return user_cache_dir(root)
-    folder_in_repository = os.path.relpath(real, os.path.realpath(repository.top))
     folder = repository.git_path("spacy")
+    if os.fspath(repository.top) == real:
+        return folder
+    folder_in_repository = os.path.relpath(real, os.path.realpath(repository.top))
     return (
         folder
         if folder_in_repository == "."

@@ -8,7 +8,7 @@ no git), the record is pending: it waits in a file next to the stat cache until 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from git_spacy import formats
@@ -91,36 +91,43 @@ def queue_record(root: Path, commit: str, record: RunRecord) -> None:
     with file_lock(file.with_name(file.name + ".lock")):
         append_line(file, f"{commit or '-'} {text}".encode())
         if file.stat().st_size > _MAX_PENDING_BYTES:
-            lines = _pending_lines(file)[-_MAX_PENDING:]
+            lines = [pending.line for pending in _read_pending(file)[-_MAX_PENDING:]]
             write_atomic(file, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _pending_lines(file: Path) -> list[str]:
+class _Pending(NamedTuple):
+    """A line of a file of pending records: the commit ("-": none) and the record."""
+
+    line: str
+    commit: str
+    record: RunRecord
+
+
+def _read_pending(file: Path) -> list[_Pending]:
     """Return the valid lines of the file of pending records."""
 
     try:
-        return [
-            entry
-            for entry in file.read_text("utf-8", "replace").split("\n")
-            if _is_valid_pending_line(entry)
-        ]
+        lines = file.read_text("utf-8", "replace").split("\n")
     except FileNotFoundError:
         return []
+    return [pending for line in lines if (pending := _parse_pending(line))]
 
 
 def pending_records(root: Path) -> list[str]:
     """Return the lines of the records that wait in the project at `root`, e.g. for a repository."""
 
-    lines = _pending_lines(state_dir(root) / _PENDING)
-    return [line.partition(" ")[2] for line in lines]
+    pending = _read_pending(state_dir(root) / _PENDING)
+    return [line.partition(" ")[2] for line, _, _ in pending]
 
 
-def _is_valid_pending_line(entry: str) -> bool:
-    commit, _, text = entry.partition(" ")
+def _parse_pending(line: str) -> _Pending | None:
+    commit, _, text = line.partition(" ")
     try:
-        return (commit == "-" or formats.object_id(commit) != "") and bool(parse_lines([text]))
+        is_valid = commit == "-" or formats.object_id(commit) != ""
     except InvalidInput:
-        return False
+        return None
+    record = parse_line(text) if is_valid else None
+    return _Pending(line, commit, record) if record else None
 
 
 def flush_pending(root: Path) -> None:
@@ -130,31 +137,35 @@ def flush_pending(root: Path) -> None:
     """
 
     own = (state_dir(root) / _PENDING, user_cache_dir(root) / _PENDING)
-    for file in dict.fromkeys((*own, *_pending_of_former_folder(root))):
+    former = _pending_of_former_folder(root, own)
+    for file in dict.fromkeys((*own, *former)):
         if not file.is_file():
             continue
         repository = Repository.discover(root)
         if repository is None or not process.available():
             return
         with file_lock(file.with_name(file.name + ".lock")):
-            pending = [entry.split(" ", 1) for entry in _pending_lines(file)]
-            named = {commit for commit, _ in pending}
+            pending = _read_pending(file)
+            named = {commit for _, commit, _ in pending}
             present = commits.present_commits(repository, named - {"-"})
             root_commit = "" if named <= present else commits.root_commit(repository)
             if not root_commit and not named <= present:
                 return
             project = project_folder(root, repository)
             lines: dict[str, list[str]] = {}
-            for commit, text in pending:
+            for _, commit, record in pending:
                 target = commit if commit in present else root_commit
-                lines.setdefault(target, []).append(_with_project(text, project))
+                # the record has no folder if there was no repository at the time of the run
+                text = to_line(record._replace(project=project))
+                lines.setdefault(target, []).append(text)
             for commit, texts in lines.items():
                 notes.append(repository, commit, texts)
             os.unlink(file)
 
 
-def _pending_of_former_folder(root: Path) -> Iterator[Path]:
-    """Yield the file of pending records from before the project was moved within its repository.
+def _pending_of_former_folder(root: Path, own: Collection[Path]) -> Iterator[Path]:
+    """Yield the file of pending records from before the project was moved within its repository,
+    which is not one of its `own`.
 
     Their folder is not a project any more, and the project's lock has the result of one of them.
     """
@@ -166,12 +177,11 @@ def _pending_of_former_folder(root: Path) -> Iterator[Path]:
     projects = state / "projects"  # of this repository, each by a hash of its folder
     folders = [projects / name for name in os.listdir(projects)] if projects.is_dir() else []
     for file in (folder / _PENDING for folder in (state, *folders)):
-        if not file.is_file():
+        if file in own or not file.is_file():
             continue
-        lines = (entry.partition(" ")[2] for entry in _pending_lines(file))
         gone = [
             record
-            for record in parse_lines(lines)
+            for _, _, record in _read_pending(file)
             if not (repository.top / record.project / PROJECT_FILE).exists()
         ]
         if gone and not _lock_results(root).isdisjoint(record.fingerprint_key for record in gone):
@@ -184,15 +194,6 @@ def _lock_results(root: Path) -> set[tuple[object, ...]]:
     except (OSError, InvalidInput):
         return set()
     return {entry.fingerprint_key for entry in lock.values()}
-
-
-def _with_project(text: str, project: str) -> str:
-    """Return the line of a pending record with the folder `project`.
-
-    The record has no folder if there was no repository at the time of the run.
-    """
-
-    return "".join(to_line(record._replace(project=project)) for record in parse_lines([text]))
 
 
 def all_records(root: Path, warn: Warn = lambda _: None) -> Iterator[RunRecord]:

@@ -16,6 +16,7 @@ from git_spacy.jobs.order import JobOrder
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LockEntry
 from git_spacy.project import loader, matrix
+from git_spacy.run.ray_worker import extract_sent
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.storage.events import TransferReporter
 from git_spacy.storage.push import push
@@ -38,10 +39,7 @@ def unpack_project(order: JobOrder, remote: Remote, root: Path) -> None:
             raise ExternalError("the project in the remote is not the one that was submitted")
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            if hasattr(tarfile, "data_filter"):
-                tar.extractall(root, filter="data")
-            else:
-                tar.extractall(root)
+            extract_sent(tar, str(root))
 
 
 class Delivery:
@@ -67,10 +65,9 @@ class Delivery:
         if text == self._sent:
             return
         self._push_outputs(entries)
-        with tempfile.NamedTemporaryFile(dir=self._root.parent) as file:
+        name = orders.delivery_name(self._order.id)
+        with self._remote.create(name, self._root.parent) as file:
             file.write(text.encode())
-            file.flush()
-            self._remote.write(orders.delivery_name(self._order.id), Path(file.name))
         self._sent = text
 
     def _new_entries(self) -> dict[str, LockEntry]:

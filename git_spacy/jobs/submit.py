@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import secrets
-import tempfile
 import time
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -66,16 +65,14 @@ def submit(
     id = secrets.token_hex(6)
     folder = state_dir(root)
     sharing.make_folders(folder)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="job-") as file:
-        hasher = hashlib.sha256()
+    hasher = hashlib.sha256()
+    with remote.create(orders.archive_name(id), folder) as file:
 
         def put(chunk: bytes) -> None:
             hasher.update(chunk)
             file.write(chunk)
 
         workspace_archive.pack_chunks(_content(project, root, request), root, put)
-        file.flush()
-        remote.write(orders.archive_name(id), Path(file.name))
     names = {*project.environment.values()} - {"PATH"}
     order = JobOrder(
         id, request.arguments, tuple(command.name for command in request.commands),

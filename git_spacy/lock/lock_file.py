@@ -7,7 +7,8 @@ whole. `lock` knows the format.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from git_spacy.file_locks import file_lock
 from git_spacy.files import write_beneath
 from git_spacy.git.state_dir import state_dir
 from git_spacy.lock import lock_format
-from git_spacy.lock.lock_format import LOCK_FILE, LockEntry
+from git_spacy.lock.lock_format import LOCK_FILE, Lock, LockEntry
 
 
 class LockFile:
@@ -26,7 +27,9 @@ class LockFile:
         self._is_exclusive = False
         self._content: bytes | None = None
         self._entries: dict[str, LockEntry] = {}
-        self._texts: dict[str, tuple[LockEntry, bytes]] = {}
+        # The text of the file is that of its entries, one after another. This has the text of some
+        # of them, and of all that this object has written.
+        self._texts: dict[str, bytes] = {}
 
     @property
     def entries(self) -> Mapping[str, LockEntry]:
@@ -38,8 +41,13 @@ class LockFile:
 
         content = lock_format.content(self._root)
         if content != self._content:
-            self._entries = {} if content is None else lock_format.parse(content)
-            self._content = content
+            entries = {} if content is None else lock_format.parse(content)
+            self._texts = {
+                name: text
+                for name, text in self._texts.items()
+                if entries.get(name) == self._entries[name]
+            }
+            self._entries, self._content = entries, content
         return self._entries
 
     @contextmanager
@@ -59,41 +67,48 @@ class LockFile:
             finally:
                 self._is_exclusive = False
 
-    def put(self, entry: LockEntry, before: Collection[str] = ()) -> None:
-        """Write `entry`, if that changes the file.
+    def put(self, entry: LockEntry) -> None:
+        """Write `entry`, if that changes the file. Raises as `update`."""
+
+        self.update(lambda _: entry)
+
+    def update(
+        self, new_entry: Callable[[Lock], LockEntry], before: AbstractSet[str] = frozenset()
+    ) -> LockEntry:
+        """Write the entry that `new_entry` returns for the present ones, if that changes the file;
+        return it.
 
         A new entry comes before those named in `before`, or at the end. Raises as `entries`, and
         OSError with the old file in place.
         """
 
         with self.exclusive():
-            entries = dict(self.entries)
-            old = entries.get(entry.name)
+            present = self.entries
+            entry = new_entry(present)
+            old = present.get(entry.name)
             if (
                 old is not None
                 and old.fingerprint_key == entry.fingerprint_key
                 and old.extra == entry.extra
             ):
-                return
-            below = {}
-            if old is None:
-                below = {name: entries.pop(name) for name in tuple(entries) if name in before}
-            self.replace({**entries, entry.name: entry, **below})
+                return entry
+            entries = {**present, entry.name: entry}
+            if old is None and not before.isdisjoint(present):
+                entries |= {name: entries.pop(name) for name in present if name in before}
+            self.replace(entries)
+        return entry
 
     def replace(self, entries: Mapping[str, LockEntry]) -> None:
         """Write the file with just `entries`. The caller holds `exclusive`, since it has decided
         what to write by what it read. Raises OSError with the old file in place."""
 
         assert self._is_exclusive, "project.lock is written without its lock"
-        content = b"".join(self._text(entry) for entry in entries.values()) or lock_format.text({})
+        texts = {
+            name: self._texts[name]
+            if name in self._texts and self._entries[name] is entry
+            else lock_format.text({name: entry})
+            for name, entry in entries.items()
+        }
+        content = b"".join(texts.values()) or lock_format.text({})
         write_beneath(self._root, LOCK_FILE, content)
-        self._entries, self._content = dict(entries), content
-
-    def _text(self, entry: LockEntry) -> bytes:
-        """Return the text of one entry. The text of the file is that of its entries, one after
-        another, and most of them stay the same from one write to the next."""
-
-        known = self._texts.get(entry.name)
-        if known is None or (known[0] is not entry and known[0] != entry):
-            known = self._texts[entry.name] = entry, lock_format.text({entry.name: entry})
-        return known[1]
+        self._entries, self._texts, self._content = dict(entries), texts, content

@@ -103,18 +103,19 @@ def is_git_dir(path: Path) -> bool:
     the folders `objects` and `refs`.
     """
 
-    head = path / "HEAD"
+    shared = folder = os.fspath(path)  # text, since this is asked often
+    head, common = f"{folder}/HEAD", f"{folder}/commondir"
     try:
-        if head.is_symlink():
+        if os.path.islink(head):
             if not os.readlink(head).startswith("refs/"):
                 return False
-        elif not (head.is_file() and _HEAD.match(_read_start(head))):
+        elif not (os.path.isfile(head) and _HEAD.match(_read_start(head))):
             return False
-        common = path / "commondir"
-        shared = path / _read_start(common).decode().strip() if common.is_file() else path
+        if os.path.isfile(common):
+            shared = os.path.join(folder, _read_start(common).decode().strip())
     except (OSError, ValueError):
         return False
-    return all((shared / name).is_dir() for name in ("objects", "refs"))
+    return all(os.path.isdir(f"{shared}/{name}") for name in ("objects", "refs"))
 
 
 def has_git_dir(folder: Path) -> bool:
@@ -124,7 +125,7 @@ def has_git_dir(folder: Path) -> bool:
     return dot_git.is_file() or is_git_dir(dot_git)
 
 
-def _read_start(file: Path) -> bytes:
+def _read_start(file: str) -> bytes:
     with open(file, "rb") as stream:
         return stream.read(4096)
 

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from git_spacy.errors import InvalidInput
@@ -196,15 +195,23 @@ def installed_version(interpreter: Interpreter, package: str) -> str | None:
     everything else in a run that skips all commands.
     """
 
-    versions = []
-    for packages in Path(interpreter.path).parent.parent.glob("lib/python*/site-packages"):
-        with suppress(OSError):
+    start, versions = f"{package}-", []
+    library = Path(interpreter.path).parent.parent / "lib"
+    for folder in _names_in(library):
+        if folder.startswith("python"):
             versions += [
-                name[len(package) + 1 :].removesuffix(".dist-info")
-                for name in os.listdir(packages)
-                if name.startswith(f"{package}-") and name.endswith(".dist-info")
+                name[len(start) :].removesuffix(".dist-info")
+                for name in _names_in(f"{library}/{folder}/site-packages")
+                if name.startswith(start) and name.endswith(".dist-info")
             ]
     return versions[0] if len(versions) == 1 else None
+
+
+def _names_in(folder: Path | str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def python_version(python: Interpreter) -> str | None:

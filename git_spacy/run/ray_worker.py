@@ -331,9 +331,16 @@ def _unpack(chunks: tuple[Any, ...], root: str) -> None:
 
     os.mkdir(root)
     stream: Any = _ChunkReader(chunks, ray.get)
-    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(fileobj=stream, mode="r|") as tar:
-        tar.extractall(root, **options)
+        extract_sent(tar, root)
+
+
+def extract_sent(tar: tarfile.TarFile, root: str) -> None:
+    """Extract the tar of a project that `workspace_archive` has packed on the user's machine."""
+
+    # from Python 3.10.12, 3.11.4 and 3.12 on
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    tar.extractall(root, **options)
 
 
 def _archive_outputs(root: str, outputs: tuple[str, ...]) -> Iterator[WorkerEvent]:

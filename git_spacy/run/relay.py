@@ -18,7 +18,7 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from git_spacy.light_typing import NamedTuple
@@ -111,8 +111,7 @@ class Relay:
                     selector.unregister(key.fd)
                     del channels[key.data]
                     os.close(key.fd)
-            for channel in channels:
-                self._follow_size(channel)
+            self._follow_size(channels)
 
     def _pass_on(self, channel: _Channel) -> bool:
         """Copy some data; return whether more can follow."""
@@ -130,10 +129,12 @@ class Relay:
             return False
         return True
 
-    def _follow_size(self, channel: _Channel) -> None:
-        """Give the pseudo-terminal the size of the terminal, and tell the script if it changed."""
+    def _follow_size(self, channels: Iterable[_Channel]) -> None:
+        """Give each pseudo-terminal its terminal's size; tell the script once if one changed."""
 
-        if channel.is_terminal and _copy_size(channel.target, channel.source) and self.group:
+        terminals = [channel for channel in channels if channel.is_terminal]
+        changed = [channel for channel in terminals if _copy_size(channel.target, channel.source)]
+        if changed and self.group:
             with suppress(OSError):
                 os.killpg(self.group, signal.SIGWINCH)
 

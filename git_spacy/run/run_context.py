@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class RunContext(NamedTuple):
     search: Search | None = None
 
     def record_result(
-        self, command: Command, observed: Observed, before: Collection[str] = ()
+        self, command: Command, observed: Observed, before: AbstractSet[str] = frozenset()
     ) -> None:
         """Record the result of `command` in the lock, as `results.record_result` does."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
+from bisect import bisect_right
 from functools import cached_property
 
 from git_spacy import interrupts
@@ -133,17 +134,19 @@ class _Scheduler:
     def __init__(self, plan: RunPlan, context: RunContext) -> None:
         self._plan = plan
         self._context = context
-        self._unfinished = [set(after) for after in plan.after]
-        self._waiting = list(range(len(plan.commands)))
+        self._done: set[int] = set()
+        self._unfinished: list[set[int]] = []
+        self._dependents: list[list[int]] = []
+        self._waiting: dict[int, str] = {}  # the names of the commands that wait, by index
+        self._await(plan)
         self._running: dict[str, _RunningCommand] = {}
         self._ran: list[str] = []
         self._skipped: list[str] = []
         self._restored: list[str] = []
         self._failed: list[tuple[str, GitSpacyError]] = []
         self._pruned: list[str] = []
-        self._done: set[int] = set()
         known = context.lock.entries
-        self._is_new = [command.name not in known for command in plan.commands]
+        self._new = [n for n, command in enumerate(plan.commands) if command.name not in known]
         self._graph = DependencyGraph(context.project.commands)
         self._warn_of_stale_producers = stale_producers(plan.commands, context, self._graph)
         self._has_checked_requirements = False
@@ -174,7 +177,17 @@ class _Scheduler:
     def not_started(self) -> tuple[str, ...]:
         """The names of the commands that wait."""
 
-        return tuple(self._plan.commands[number].name for number in self._waiting)
+        return tuple(self._waiting.values())
+
+    def _await(self, plan: RunPlan) -> None:
+        """Let the commands of `plan` wait, which come after those that are known already."""
+
+        for number in range(len(self._unfinished), len(plan.commands)):
+            self._unfinished.append(set(plan.after[number] - self._done))
+            self._dependents.append([])
+            for other in self._unfinished[number]:
+                self._dependents[other].append(number)
+            self._waiting[number] = plan.commands[number].name
 
     def run_all(self) -> RunOutcome:
         context = self._context
@@ -238,7 +251,7 @@ class _Scheduler:
                 return
             if self._unfinished[number]:
                 continue
-            self._waiting.remove(number)
+            del self._waiting[number]
             command = self._plan.commands[number]
             try:
                 self._start(number, command)
@@ -256,10 +269,8 @@ class _Scheduler:
             return False
         first = len(self._plan.commands)
         self._plan = self._plan.extended(plan)
-        for number in range(first, len(self._plan.commands)):
-            self._unfinished.append(set(self._plan.after[number] - self._done))
-            self._waiting.append(number)
-            self._is_new.append(True)
+        self._await(self._plan)
+        self._new += range(first, len(self._plan.commands))
         forced = context.force | context.search.forced(plan)
         self._context = context._replace(force=forced)
         if context.logs:
@@ -280,9 +291,8 @@ class _Scheduler:
         context.report(CommandPruned(command.name, result.cancelled))
 
     def _forget_dependents(self, number: int) -> None:
-        for other in tuple(self._waiting):
-            if other in self._waiting and number in self._unfinished[other]:
-                self._waiting.remove(other)
+        for other in self._dependents[number]:
+            if self._waiting.pop(other, None) is not None:
                 self._forget_dependents(other)
 
     def _is_isolated(self, command: Command) -> bool:
@@ -479,8 +489,8 @@ class _Scheduler:
         New entries are inserted above theirs, so the lock does not depend on the number of jobs.
         """
 
-        later = range(number + 1, len(self._is_new))
-        return {self._plan.commands[other].name for other in later if self._is_new[other]}
+        later = self._new[bisect_right(self._new, number) :]
+        return {self._plan.commands[other].name for other in later}
 
     def _fail(self, command: Command, error: GitSpacyError) -> None:
         if self._context.logs:
@@ -490,8 +500,8 @@ class _Scheduler:
 
     def _mark_done(self, number: int) -> None:
         self._done.add(number)
-        for unfinished in self._unfinished:
-            unfinished.discard(number)
+        for dependent in self._dependents[number]:
+            self._unfinished[dependent].discard(number)
 
 
 def _seconds(result: JobResult, running: _RunningCommand) -> float:

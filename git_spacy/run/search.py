@@ -352,7 +352,8 @@ class Search:
         self._trials.remove(trial)
         value = self._objective_of(trial.commands) if state == "complete" else None
         if state == "complete" and value is None:
-            state, trial.reason = "failed", f"no metric '{self.objective}'"
+            missing = f"no metric '{self.objective}'" if self.objective else "no objective"
+            state, trial.reason = "failed", missing
         self._failures = self._failures + 1 if state == "failed" else 0
         self._tell(trial.asked, state, value)
         result = TrialResult(trial.number, trial.values, state, value, trial.commands)
@@ -411,14 +412,14 @@ def choose_objective(name: str, metrics: Mapping[str, float]) -> str:
     if not names:
         message = "the metrics files of the trials have no numbers"
         raise InvalidInput(message, file="--search", hint="write numbers into them")
+    there_are = f"there are: {', '.join(names)}"
     if not name:
-        message = f"which metric is the objective? there are: {', '.join(names)}"
+        message = f"which metric is the objective? {there_are}"
         raise InvalidInput(message, file="--search", hint=f"add --objective {names[0]}")
-    hint = did_you_mean(name, metrics)
     raise InvalidInput(
-        f"there is no metric '{name}'",
+        f"there is no metric '{name}'; {there_are}",
         file="--objective",
-        hint=f"{hint}{'; ' if hint else ''}there are: {', '.join(names)}",
+        hint=did_you_mean(name, metrics) or f"e.g. --objective {names[0]}",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from git_spacy.errors import ExternalError
@@ -17,22 +18,21 @@ from git_spacy.state.verdict import script_reasons
 
 def record_result(
     command: Command, observed: Observed, lock_file: LockFile, stats: StatCache,
-    spacy_version: Callable[[], str | None], before: Collection[str] = (),
+    spacy_version: Callable[[], str | None], before: AbstractSet[str] = frozenset(),
 ) -> None:  # fmt: skip
     """Record the result of `command` in the lock, with its dependencies and outputs as `observed`.
 
     A new entry is inserted above the entries named in `before`. `spacy_version` is called if the
-    entry has the version of spaCy. Raises as `LockFile.put`.
+    entry has the version of spaCy. Raises as `LockFile.update`.
     """
 
-    entry = LockEntry(
+    result = LockEntry(
         name=command.name,
         script=command.script,
         deps=_tracked_paths(command.deps, observed),
         outs=_tracked_paths(command.produced, observed),
     )
-    entry = match_format(entry, lock_file.entries, spacy_version)
-    lock_file.put(entry, before)
+    entry = lock_file.update(lambda present: match_format(result, present, spacy_version), before)
     _remember(command, entry, observed, stats)
 
 

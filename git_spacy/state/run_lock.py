@@ -119,16 +119,21 @@ class Registration:
         self.id = id
         self._holder = holder
         self._file = file
-        self._claim_texts: dict[Claim, str] = {}
+        self._claims: dict[str, list[Claim]] = {}  # by the name of the command
+        self._claim_texts: dict[str, str] = {}
 
     def enter(self, holder: LockHolder) -> None:
         """Replace the entry of this process. The caller holds the lock of the registry."""
 
         self._holder = holder
-        self._claim_texts = {
-            claim: self._claim_texts.get(claim) or json.dumps(claim) for claim in holder.claims
-        }
-        fields = holder._asdict()
+        self._claims.clear()
+        for claim in holder.claims:
+            self._claims.setdefault(claim.name, []).append(claim)
+        self._claim_texts = {name: _text(claims) for name, claims in self._claims.items()}
+        self._write()
+
+    def _write(self) -> None:
+        fields = self._holder._asdict()
         del fields["claims"]
         claims = ", ".join(self._claim_texts.values())
         self._file.write(f'{{"claims": [{claims}], {json.dumps(fields)[1:]}')
@@ -137,21 +142,30 @@ class Registration:
         """Give up the claims of commands that neither run nor wait, and what a running command
         without outputs reads."""
 
-        claims = []
-        for claim in self._holder.claims:
-            if claim.name in running:
-                reads = claim.reads if claim.writes else ()
-                claims.append(claim._replace(since=claim.since or time.time(), reads=reads))
-            elif claim.name in waiting:
-                claims.append(claim)
         # if another process holds the lock for long, the claims stay: they are only too many
         with suppress(Busy), _registry_lock(self._root):
-            self.enter(self._holder._replace(claims=tuple(claims)))
+            for name in self._claims.keys() - {*running, *waiting}:
+                del self._claims[name], self._claim_texts[name]
+            for name in self._claims.keys() & {*running}:
+                started = [_started(claim) for claim in self._claims[name]]
+                self._claims[name], self._claim_texts[name] = started, _text(started)
+            self._write()
 
     def child_env(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return `environ` for scripts that this process starts."""
 
         return {**environ, _OUTER_RUNS: ":".join((*_outer_runs(environ), self.id))}
+
+
+def _text(claims: Iterable[Claim]) -> str:
+    return ", ".join(map(json.dumps, claims))
+
+
+def _started(claim: Claim) -> Claim:
+    """Return the claim of a command that runs now."""
+
+    reads = claim.reads if claim.writes else ()
+    return claim._replace(since=claim.since or time.time(), reads=reads)
 
 
 def clock(seconds: float) -> str:

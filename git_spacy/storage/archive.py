@@ -16,14 +16,20 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from git_spacy.background import BackgroundHash
 from git_spacy.errors import ExternalError, LocalFailure, Refused
 from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
-from git_spacy.state.hashing import FileStat, Fingerprint, files_below, fingerprint
+from git_spacy.state.hashing import (
+    FileStat,
+    Fingerprint,
+    digest_names,
+    files_below,
+    fingerprint,
+)
 from git_spacy.storage.gzip_stream import GzipReader, GzipWriter
 from git_spacy.storage.output_layout import folders_and_links
 
@@ -33,6 +39,16 @@ _SPARE = 64 << 20  # bytes of disk space that stay free
 _PUSH_AGAIN = "push the output again from a project that has it: git spacy push --force"
 
 Progress = Callable[[int], None]
+
+
+class UnpackedFiles(NamedTuple):
+    """The names of the files of an archive in their order, their size in bytes and their digest as
+    one content, and whether the archive has links."""
+
+    names: list[str]
+    size: int
+    digest: str
+    has_links: bool
 
 
 def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Progress) -> None:
@@ -76,7 +92,7 @@ def check_sendable(root: Path, path: ProjectPath) -> None:
 
 def unpack(
     stream: BinaryIO, path: ProjectPath, staged: Staging, limit: int, room: int | None = None
-) -> None:
+) -> UnpackedFiles:
     """Unpack the archive of the output at `path` into `staged`.
 
     `limit` is the largest allowed size in bytes, `room` the free disk space. Raises Refused for a
@@ -85,13 +101,19 @@ def unpack(
     """
 
     extractor = OutputExtractor(path, staged.path, partial(_refused, path))
+    hasher = BackgroundHash()
+    names: list[str] = []
+    has_links = False
     count = written = 0
     try:
         for member, tar in read_members(cast(IO[bytes], GzipReader(stream))):
             count += 1
             written += member.size
             _check_size(path, written, limit, limit if room is None else room)
-            extractor.extract(member, tar)
+            inner = extractor.extract(member, tar, hasher.update)
+            if member.isreg():
+                names.append(inner)
+            has_links = has_links or member.issym() or member.islnk()
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ExternalError(
             f"archive of '{path}' in the remote is damaged ({error})", hint=_PUSH_AGAIN
@@ -99,6 +121,7 @@ def unpack(
     if not count:
         raise ExternalError(f"archive of '{path}' in the remote is empty", hint=_PUSH_AGAIN)
     extractor.finish()
+    return UnpackedFiles(names, written, hasher.hexdigest(), has_links)
 
 
 def _check_size(path: ProjectPath, written: int, limit: int, room: int) -> None:
@@ -133,8 +156,8 @@ def unpack_verified(
     """
 
     room = max(shutil.disk_usage(root).free - _SPARE, 0)
-    unpack(stream, path, staged, limit or sys.maxsize, room)
-    found = fingerprint(root, staged.relative)
+    unpacked = unpack(stream, path, staged, limit or sys.maxsize, room)
+    found = _fingerprint(root, staged, unpacked)
     if found is None or found.digest != md5:
         raise ExternalError(
             f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
@@ -147,6 +170,21 @@ def unpack_verified(
             hint=_PUSH_AGAIN,
         )
     return found
+
+
+def _fingerprint(root: Path, staged: Staging, unpacked: UnpackedFiles) -> Fingerprint | None:
+    """Return the fingerprint of the staged output.
+
+    Its files were hashed while they were written. They are only read again if they do not count in
+    this order, or if there are links, which may count as files.
+    """
+
+    files = files_below(root, staged.relative) or []
+    names = [file.name for file in files]
+    size = sum(file.size for file in files)
+    if unpacked.has_links or (names, size) != (unpacked.names, unpacked.size):
+        return fingerprint(root, staged.relative)
+    return Fingerprint(unpacked.digest, digest_names(names), size)
 
 
 def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:

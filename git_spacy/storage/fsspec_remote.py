@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -214,7 +215,15 @@ class FsspecRemote:
         finally:
             stream.close()
 
-    def write(self, name: str, file: Path) -> None:
+    @contextmanager
+    def create(self, name: str, scratch: Path) -> Iterator[BinaryIO]:
+        # an upload needs a known length
+        with tempfile.NamedTemporaryFile(dir=scratch) as stream:
+            yield cast(BinaryIO, stream)
+            stream.flush()
+            self._upload(Path(stream.name), name)
+
+    def _upload(self, file: Path, name: str) -> None:
         target = self._path(name)
         with _raising_external_errors(self.shown):
             if self._kind != _WRITES_FILES:

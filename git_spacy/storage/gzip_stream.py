@@ -23,6 +23,8 @@ _END = b"\x03\x00"  # an empty last block
 _RAW = -zlib.MAX_WBITS  # deflate without the header of zlib
 _GZIP = 16 + zlib.MAX_WBITS  # deflate between the header and the checksum of gzip
 _BLOCK = 1 << 20
+_PIECE = 1 << 16  # bytes to decompress: what is left of them is copied for each read
+_LONGEST = 0xFFFF  # bytes of a stored block
 _SAMPLE = 1 << 14  # bytes at the start, in the middle and at the end that are tried
 _WORTHWHILE = 0.95  # size of the compressed sample, relative to the sample
 _MOST_TASKS = 4
@@ -110,7 +112,7 @@ class GzipReader:
         while True:
             if self._inflater.eof and not self._begin_member():
                 return b""
-            data = self._input or self._stream.read(_BLOCK)
+            data = self._input or self._stream.read(_PIECE)
             content = self._inflater.decompress(data, most)
             self._input = self._inflater.unconsumed_tail
             if content:
@@ -122,7 +124,7 @@ class GzipReader:
         """Begin with the next member of the file; return whether one follows, maybe after zeros."""
 
         rest = self._inflater.unused_data.lstrip(b"\0")
-        while not rest and (data := self._stream.read(_BLOCK)):
+        while not rest and (data := self._stream.read(_PIECE)):
             rest = data.lstrip(b"\0")
         if not rest:
             return False
@@ -133,9 +135,23 @@ class GzipReader:
 def _deflate(parts: Sequence[bytes], level: int) -> bytes:
     """Return blocks of deflate, of which none is the last one and none needs an earlier one."""
 
-    block = b"".join(parts)
-    compressor = zlib.compressobj(level if _is_worthwhile(block) else 0, zlib.DEFLATED, _RAW)
+    block = parts[0] if len(parts) == 1 else b"".join(parts)
+    if not _is_worthwhile(block):
+        return _stored(block)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, _RAW)
     return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH)
+
+
+def _stored(block: bytes) -> bytes:
+    """Return stored blocks of deflate, each with its length and the complement of that. zlib needs
+    several times as long for them."""
+
+    view = memoryview(block)
+    pieces: list[bytes | memoryview] = []
+    for start in range(0, len(block), _LONGEST):
+        piece = view[start : start + _LONGEST]
+        pieces += (struct.pack("<BHH", 0, len(piece), len(piece) ^ _LONGEST), piece)
+    return b"".join(pieces)
 
 
 def _is_worthwhile(block: bytes) -> bool:

@@ -7,13 +7,15 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from git_spacy.abandoned import unless_abandoned
 from git_spacy.errors import InvalidInput, LocalFailure
-from git_spacy.file_copy import copy_content
+from git_spacy.file_copy import EagerWriter
 from git_spacy.files import flush
 from git_spacy.storage.remote import RemoteAddress, RemoteObject
 from git_spacy.storage.remote_keys import TEMPORARY, check_name
@@ -77,20 +79,24 @@ class LocalRemote:
                 f"the remote '{self._top}' is not a folder", hint="correct the address"
             )
 
-    def write(self, name: str, file: Path) -> None:
+    @contextmanager
+    def create(self, name: str, scratch: Path) -> Iterator[BinaryIO]:  # noqa: ARG002
         target = self._path(name)
         self._top.mkdir(exist_ok=True)
         temporary = self._top / f"{TEMPORARY}-{secrets.token_hex(8)}"
-        try:
-            with open(file, "rb") as source, open(temporary, "wb") as stream:
-                copy_content(source, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(temporary, target)
-            flush([top for top in target.parents if top == self._top or self._top in top.parents])
-        finally:
-            temporary.unlink(missing_ok=True)
+        with unless_abandoned(partial(temporary.unlink, missing_ok=True)):
+            try:
+                with open(temporary, "xb") as stream:
+                    yield cast(BinaryIO, EagerWriter(stream))
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(temporary, target)
+                flush(
+                    [top for top in target.parents if top == self._top or self._top in top.parents]
+                )
+            finally:
+                temporary.unlink(missing_ok=True)
         self._remove_abandoned_uploads()
 
     def _path(self, name: str) -> Path:

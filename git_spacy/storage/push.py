@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 from git_spacy import sharing
 from git_spacy.files import is_alive
@@ -98,14 +98,15 @@ def push(
             transfers.report(TransferPlanned(output.path.text, output.size))
             return
         transfers.report(TransferStarted(output.path.text, output.size))
-        with _pack_to_file(root, output, folder, transfers) as file:
-            remote.write(str(output.key), file)
+        with remote.create(str(output.key), scratch) as stream:
+            progress = _progress(output, transfers)
+            archive.pack(root, output.path, output.key.content, stream, progress)
         done.append(output.path.text)
         transfers.report(TransferFinished(output.path.text, output.size, ""))
 
     if wanted and not dry:
         remote.check_before_push()
-    with nullcontext(root) if dry else _scratch_folder(root) as folder:
+    with nullcontext(root) if dry else _scratch_folder(root) as scratch:
         transfers.run_all((output.path.text, partial(send, output)) for output in wanted.values())
     return TransferOutcome(tuple(done), tuple(skipped), tuple(transfers.failed))
 
@@ -145,7 +146,8 @@ def hash_with_digests(
 
 @contextmanager
 def _scratch_folder(root: Path) -> Iterator[Path]:
-    """Yield a folder for archives and remove it afterwards, even if a transfer still uses it."""
+    """Yield a folder for archives that a remote takes as a whole, and remove it afterwards, even if
+    a transfer still uses it."""
 
     folder = state_dir(root) / "push"
     sharing.make_folders(folder)
@@ -160,11 +162,8 @@ def _scratch_folder(root: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-@contextmanager
-def _pack_to_file(
-    root: Path, output: _PushOutput, folder: Path, transfers: TransferPool
-) -> Iterator[Path]:
-    """Pack an output into a temporary file, since an upload needs a known length."""
+def _progress(output: _PushOutput, transfers: TransferPool) -> archive.Progress:
+    """Return a function that adds up the bytes that were read from an output, and reports them."""
 
     done = 0
 
@@ -173,7 +172,4 @@ def _pack_to_file(
         done += count
         transfers.report(TransferProgress(output.path.text, done))
 
-    with tempfile.NamedTemporaryFile(dir=folder) as stream:
-        archive.pack(root, output.path, output.key.content, cast(BinaryIO, stream), progress)
-        stream.flush()
-        yield Path(stream.name)
+    return progress

@@ -76,8 +76,13 @@ class Remote(Protocol):
         """Open an object for reading."""
         ...
 
-    def write(self, name: str, file: Path) -> None:
-        """Write the content of `file` to an object, atomically for all readers."""
+    def create(self, name: str, scratch: Path) -> AbstractContextManager[BinaryIO]:
+        """Open an object for writing, of which all readers see the old content, or none, until the
+        block ends. If it raises an exception, nothing changes.
+
+        What must be complete before it is sent is first written to the folder `scratch`.
+        """
+        ...
 
 
 def resolve_address(project: Project, settings: Settings, name: str | None) -> RemoteAddress:

@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from git_spacy.cli.main import main
 from tests.test_file_locks import remove_locks
-from tests.testing.projects import Spacy, two_steps
-from tests.testing.repositories import git, repository, write
+from tests.testing.projects import CopyOf, Spacy, two_steps
+from tests.testing.repositories import commit, git, repository, write
 
 OUTSIDE = "working as outside of a repository"
 
 
+def ran_project(folder: Path) -> None:
+    repository(two_steps(folder))
+    assert main(["-C", str(folder), "run", "all"]) == 0
+    commit(folder, {}, "run")
+
+
 @pytest.fixture
-def root(tmp_path: Path, spacy: Spacy) -> Path:
-    root = repository(two_steps(tmp_path / "p"))
-    assert spacy("run", "all", cwd=root).code == 0
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "run")
-    return root
+def root(tmp_path: Path, copy_of: CopyOf) -> Path:
+    return copy_of(ran_project, tmp_path / "p")
 
 
 def mounted_alone(root: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from git_spacy import hook
 from git_spacy.setup.hook_scripts import scripts_folder
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import Done, process, two_steps
+from tests.testing.projects import CopyOf, Done, process, two_steps
 from tests.testing.repositories import GIT, commit, git, repository, write
 
 NAMES = ("pre-commit", "pre-merge-commit", "pre-applypatch")
@@ -80,8 +80,8 @@ BAD = "import os\n"
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
-    return install_hooks(two_projects(tmp_path / "r"))
+def top(tmp_path: Path, copy_of: CopyOf) -> Path:
+    return install_hooks(copy_of(two_projects, tmp_path / "r"))
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_earlier_hooks_still_run_and_can_refuse(top: Path, spy_folder: Path, nam
 
 
 def test_hooks_copied_into_the_repository_run_the_renamed_ones(
-    tmp_path: Path, spy_folder: Path
+    tmp_path: Path, spy_folder: Path, copy_of: CopyOf
 ) -> None:
-    top = two_projects(tmp_path / "r")
+    top = copy_of(two_projects, tmp_path / "r")
     hooks = top / ".git/hooks"
     write(top, {".git/hooks/pre-commit.before-git-spacy*": "#!/bin/sh\necho first >&2\n"})
     for file in scripts_folder().iterdir():

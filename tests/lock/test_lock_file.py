@@ -78,6 +78,36 @@ def test_an_entry_that_another_process_wrote_meanwhile_is_preserved(tmp_path: Pa
     assert list(lock_format.read(tmp_path)) == ["a", "b", "c"]
 
 
+def test_an_entry_is_chosen_by_what_the_file_has_once_others_are_kept_out(tmp_path: Path) -> None:
+    first, second = LockFile(tmp_path), LockFile(tmp_path)
+    assert dict(first.entries) == {}
+    second.put(entry("a", "python old.py"))
+    chosen = first.update(lambda present: present["a"]._replace(name="b"))
+    assert chosen == entry("a", "python old.py")._replace(name="b")
+    assert list(lock_format.read(tmp_path).values()) == [entry("a", "python old.py"), chosen]
+
+
+def test_a_new_entry_comes_before_those_that_are_named(tmp_path: Path) -> None:
+    lock_file = LockFile(tmp_path)
+    for name in "adec":
+        lock_file.put(entry(name))
+    lock_file.update(lambda _: entry("b"), {"c", "d", "other"})
+    assert list(lock_format.read(tmp_path)) == ["a", "e", "b", "d", "c"]
+    lock_file.update(lambda _: entry("c", "python new.py"), {"a"})
+    assert list(lock_format.read(tmp_path)) == ["a", "e", "b", "d", "c"], "it is not new"
+
+
+def test_the_text_of_entries_that_another_tool_changed_is_not_used_again(tmp_path: Path) -> None:
+    lock_file = LockFile(tmp_path)
+    for name in "abc":
+        lock_file.put(entry(name))
+    others = {name: entry(name, "python new.py" if name == "b" else "python a.py") for name in "cb"}
+    (tmp_path / "project.lock").write_bytes(lock_format.text(others))
+    lock_file.put(entry("d"))
+    expected = lock_format.text({**others, "d": entry("d")})
+    assert (tmp_path / "project.lock").read_bytes() == expected
+
+
 def test_several_entries_can_be_written_while_others_are_kept_out(tmp_path: Path) -> None:
     lock_file = LockFile(tmp_path)
     with lock_file.exclusive():

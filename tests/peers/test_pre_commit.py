@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.testing.hooks import REFUSED, two_projects
-from tests.testing.projects import Done
+from tests.testing.projects import CopyOf, Done
 from tests.testing.repositories import git, write
 
 REPOSITORY = Path(__file__).parents[2]
@@ -70,10 +70,10 @@ def pre_commit(folder: Path, store: Path, *arguments: str) -> Done:
 
 
 @pytest.fixture
-def top(tmp_path: Path, source: Path) -> Path:
+def top(tmp_path: Path, source: Path, copy_of: CopyOf) -> Path:
     """A repository with two projects and all of our hooks in its configuration."""
 
-    made = two_projects(tmp_path / "r")
+    made = copy_of(two_projects, tmp_path / "r")
     configure(made, source, HOOKS)
     git(made, "add", "-A")
     git(made, "commit", "-qm", "hooks")

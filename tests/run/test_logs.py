@@ -58,7 +58,8 @@ FILES: dict[str, str | bytes] = {
     "fail.py": "print('about to fail', flush=True)\nraise SystemExit(3)\n",
     "ask.py": (
         "import os, signal, sys\n"
-        "def resized(*_): print('size', os.get_terminal_size(1).columns, flush=True)\n"
+        # not print: the next signal may come while it is at work, and no stream can be entered twice
+        "def resized(*_): os.write(1, b'size %d\\n' % os.get_terminal_size(1).columns)\n"
         "signal.signal(signal.SIGWINCH, resized)\n"
         "print(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty(), flush=True)\n"
         "print('hello', input('name? '), flush=True)\n"

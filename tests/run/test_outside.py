@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -270,17 +267,6 @@ for folder in ('training/best', '{disk}/absolute/model'):
     open(f'{{folder}}/weights', 'w').write(folder)
 open('{disk}/absolute/file.txt', 'w').write('file')
 """
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """A folder on another file system."""
-
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK) or memory.stat().st_dev == Path("/tmp").stat().st_dev:
-        pytest.skip("/dev/shm is not another file system here")
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(os.path.realpath(folder))
 
 
 def test_data_training_and_cache_are_on_another_file_system(

@@ -203,8 +203,14 @@ def test_an_objective_that_is_not_clear_is_an_error_with_a_hint_that_works(
     assert (unclear.code, ran(unclear)["train"]) == (2, 1)
     assert "which metric is the objective? there are: good, new\n" in unclear.err
     assert "hint: add --objective good\n" in unclear.err
+    assert "==> trial 1 of 3: failed: no objective\n" in unclear.err
     wrong = spacy("run", "all", *FEW, "--objective", "goood", cwd=root)
-    assert (wrong.code, "did you mean 'good'?" in wrong.err) == (2, True)
+    assert (wrong.code, "hint: did you mean 'good'?\n" in wrong.err) == (2, True)
+    other = spacy("run", "all", *FEW, "--objective", "speed", cwd=root)
+    assert other.err.endswith(
+        "--objective: error: there is no metric 'speed'; there are: good, new\n"
+        "hint: e.g. --objective good\n"
+    )
     assert spacy("run", "all", *FEW, "--objective", "good", cwd=root).code == 0
     # once the project has the file, nothing runs before the error
     spacy("run", "all", cwd=root)

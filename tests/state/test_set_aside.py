@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,60 +60,46 @@ def test_paths_outside_the_project_are_never_set_aside(tmp_path: Path) -> None:
 
 
 def test_outputs_on_another_file_system_than_git_are_moved_within_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a linked worktree on another disk. What cannot be moved at all stays."""
 
-    other = Path("/dev/shm")
-    if not other.is_dir() or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
-        pytest.skip("there is no other file system")
     root = repository(tmp_path / "p")
     write(root, {"out/a": "a", "file": "f"})
-    state = other / f"git-spacy-{os.getpid()}"
-    monkeypatch.setattr(set_aside, "state_dir", lambda _: state)
-    try:
-        outputs = [PreviousOutput("out", is_recorded=False), PreviousOutput("file")]
-        record, immovable = set_aside.set_aside(root, "make", outputs)
-        assert record
-        assert immovable == []
-        assert sorted(path.name for path in root.iterdir()) == [".git", ".git-spacy", "README.md"]
-        assert [done.are_back for done in set_aside.recover(root)] == [True]
-        assert sorted(path.name for path in root.iterdir()) == [".git", "README.md", "file", "out"]
-        write(root, {".git-spacy/.gitignore": "x"})  # a leftover does not matter
-        record, _ = set_aside.set_aside(root, "make", outputs)
-        assert record
-        kept = record.drop()
-        assert kept
-        assert (kept / "out/a").read_text() == "a"
-        assert kept.is_relative_to(root)
-    finally:
-        set_aside.remove_tree(state)
+    monkeypatch.setattr(set_aside, "state_dir", lambda _: disk / "state")
+    outputs = [PreviousOutput("out", is_recorded=False), PreviousOutput("file")]
+    record, immovable = set_aside.set_aside(root, "make", outputs)
+    assert record
+    assert immovable == []
+    assert sorted(path.name for path in root.iterdir()) == [".git", ".git-spacy", "README.md"]
+    assert [done.are_back for done in set_aside.recover(root)] == [True]
+    assert sorted(path.name for path in root.iterdir()) == [".git", "README.md", "file", "out"]
+    write(root, {".git-spacy/.gitignore": "x"})  # a leftover does not matter
+    record, _ = set_aside.set_aside(root, "make", outputs)
+    assert record
+    kept = record.drop()
+    assert kept
+    assert (kept / "out/a").read_text() == "a"
+    assert kept.is_relative_to(root)
 
 
 @pytest.mark.threat("template-links", commands="run")
 @pytest.mark.parametrize("name", ["", "/failed", "/kept", "/aside"])
 def test_nothing_is_moved_or_deleted_behind_a_link_in_the_project(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, disk: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder that is used if the Git folder is on another file system may be in a template."""
 
-    other = Path("/dev/shm")
-    if not other.is_dir() or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
-        pytest.skip("there is no other file system")
     root = repository(tmp_path / "p")
     write(tmp_path, {"victim/failed/make/x": "x", "victim/make/x": "x", "p/out/a": "a"})
     link = root / f".git-spacy{name}"
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(tmp_path / "victim")
     before = snapshot(tmp_path)
-    state = other / f"git-spacy-{os.getpid()}"
-    monkeypatch.setattr(set_aside, "state_dir", lambda _: state)
-    try:
-        with pytest.raises(NotADirectoryError, match="It is a link"):
-            set_aside.set_aside(root, "make", [PreviousOutput("out", is_recorded=False)])
-        assert list(set_aside.recover(root)) == []
-    finally:
-        set_aside.remove_tree(state)
+    monkeypatch.setattr(set_aside, "state_dir", lambda _: disk / "state")
+    with pytest.raises(NotADirectoryError, match="It is a link"):
+        set_aside.set_aside(root, "make", [PreviousOutput("out", is_recorded=False)])
+    assert list(set_aside.recover(root)) == []
     assert snapshot(tmp_path) == before
 
 

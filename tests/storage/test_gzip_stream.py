@@ -23,7 +23,10 @@ from tests.testing.repositories import noise
 
 NOISE = noise(4_500_000)
 TEXT = b"".join(b"line %d of a log\n" % number for number in range(200_000))
-WEIGHTS = array.array("f", map(random.Random(0).gauss, [0.0] * 500_000, [0.1] * 500_000)).tobytes()
+# 200 kB that zlib does not recognize when they come again, since it looks back 32 kB
+WEIGHTS = (
+    10 * array.array("f", map(random.Random(0).gauss, [0.0] * 50_000, [0.1] * 50_000)).tobytes()
+)
 
 
 def compressed(data: bytes, size: int = 1 << 20) -> bytes:
@@ -67,7 +70,7 @@ def test_only_what_becomes_smaller_is_compressed(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(gzip_stream, "zlib", _Zlib(compressobj))
     assert len(NOISE) < len(compressed(NOISE)) < len(NOISE) * 1.001
-    assert set(levels[:-1]) == {0}, "the last block is too small to try"
+    assert not levels
     levels.clear()
     assert len(compressed(TEXT)) < len(TEXT) / 5
     assert len(compressed(WEIGHTS)) < len(WEIGHTS) * 0.95

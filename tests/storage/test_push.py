@@ -12,6 +12,7 @@ from git_spacy.git.state_dir import state_dir
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import fingerprint
 from git_spacy.storage import archive
+from git_spacy.storage.remote_keys import TEMPORARY
 from tests.storage.conftest import Shared
 from tests.testing.projects import Spacy, project, snapshot
 from tests.testing.repositories import write
@@ -212,6 +213,7 @@ def test_an_output_that_changes_while_it_is_packed_is_not_pushed(
     done = shared.push()
     assert done.code == 5
     assert "'model' changed while it was read" in done.err
+    assert not list(shared.remote.glob(f"{TEMPORARY}*"))
     assert [name.split("/")[0] for name in shared.objects()] == ["corpus%2Fwords.txt"]
 
 

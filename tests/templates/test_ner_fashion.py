@@ -76,7 +76,7 @@ def test_every_dependency_is_shipped_fetched_or_produced_by_an_earlier_command()
 
 
 def test_train_accepts_a_matrix_of_seeds(tmp_path: Path, spacy: Spacy) -> None:
-    """The example of docs/how-to/parallel.md works in the template, as a dry run shows without spaCy."""
+    """The example of docs/how-to/variants.md works in the template, as a dry run shows without spaCy."""
 
     shutil.copytree(TEMPLATE, tmp_path / "project")
     corpus = tmp_path / "project/corpus"

@@ -7,7 +7,7 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,9 @@ CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(
     not CORPUS.is_dir(), reason="the corpus of public projects is not next to this checkout"
 )
+
+
+CopyOf = Callable[[Callable[[Path], object], Path], Path]  # the fixture `copy_of`
 
 
 @cache

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_ATTEMPTS = 3  # Ray gives up if a node does not start within 30 s, as on a busy machine
+_ATTEMPTS = 6  # Ray gives up if a node does not start within 30 s, as on a busy machine
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -37,20 +37,15 @@ def cluster(auth_mode: str = "disabled") -> Iterator[Ray]:
         prefix="ray", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:
         for _ in range(_ATTEMPTS):
-            child = _start(folder, auth_mode)
-            assert child.stdout
-            if address := child.stdout.readline().strip():
-                break
-            child.wait(60)
-        assert child.stdin
-        assert child.stdout
-        try:
-            assert address, (Path(folder) / "stderr").read_text()
-            yield Ray(address, Path(folder))
-        finally:
-            child.stdin.close()
-            child.wait(60)
-            child.stdout.close()
+            with _start(folder, auth_mode) as child:
+                assert child.stdout
+                if address := child.stdout.readline().strip():
+                    try:
+                        yield Ray(address, Path(folder))
+                    finally:
+                        child.communicate(timeout=60)  # closes its input, and waits for it
+                    return
+        raise AssertionError((Path(folder) / "stderr").read_text())
 
 
 def _start(folder: str, auth_mode: str) -> subprocess.Popen[str]:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from git_spacy import hook
+from git_spacy.cli.main import main
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_file import LockFile
 from git_spacy.project import loader
 from tests.testing.hooks import two_projects
 from tests.testing.projects import (
     CORPUS,
+    CopyOf,
     Spacy,
     needs_corpus,
     process,
@@ -25,15 +27,18 @@ from tests.testing.projects import (
 from tests.testing.repositories import commit, git, repository, write
 
 
-@pytest.fixture
-def root(tmp_path: Path, spacy: Spacy) -> Path:
-    """A project that has run and is committed, with its data ignored by Git."""
+def ran_project(folder: Path) -> None:
+    """Create a project that has run and is committed, with its data ignored by Git."""
 
-    made = two_steps(repository(tmp_path / "repository") / "p")
+    made = two_steps(repository(folder) / "p")
     write(made, {".gitignore": "/corpus/\n/model/\n"})
-    assert spacy("run", "all", cwd=made).code == 0
+    assert main(["-C", str(made), "run", "all"]) == 0
     commit(made, {})
-    return made
+
+
+@pytest.fixture
+def root(tmp_path: Path, copy_of: CopyOf) -> Path:
+    return copy_of(ran_project, tmp_path / "repository") / "p"
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -340,10 +345,10 @@ def test_notes_reports_nothing_outside_a_repository(tmp_path: Path, spacy: Spacy
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def two(tmp_path: Path, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The projects `one` and `deep/two`, each with a tracked asset and ignored outputs."""
 
-    top = two_projects(tmp_path / "r")
+    top = copy_of(two_projects, tmp_path / "r")
     monkeypatch.chdir(top)
     return top
 
