@@ -293,7 +293,7 @@ def test_a_signal_while_python_creates_a_class_is_not_an_internal_error(
         raise RuntimeError("Error calling __set_name__") from Interrupted(signal.SIGTERM)
 
     monkeypatch.setattr(group, "invoke", interrupted)
-    assert main(["log"]) == 143
+    assert main(["-C", ".", "log"]) == 143
     assert capfd.readouterr().err == "error: terminated\n"
 
 

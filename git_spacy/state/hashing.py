@@ -16,9 +16,10 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import GeneratorType
 
+from git_spacy import light_hashes
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
-from git_spacy.light_hashes import blake2b, md5
+from git_spacy.light_hashes import blake2b
 from git_spacy.light_typing import Any, NamedTuple
 from git_spacy.state.counted_files import Selection
 
@@ -238,8 +239,8 @@ def digest_names(names: list[str]) -> str:
 
     if names == [""]:
         return ""
-    joined = "\0".join(names)
-    return md5(joined.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    joined = "\0".join(names).encode("utf-8", "surrogateescape")
+    return light_hashes.md5(joined, usedforsecurity=False).hexdigest()
 
 
 def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprint | None:

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from git_spacy import light_hashes
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.files import open_beneath, open_each
 from git_spacy.git.commit_tree import CommitTree
 from git_spacy.git.index import Index, submodule_index
 from git_spacy.git.remote_tree import EXECUTABLE, FILE, SUBMODULE, TreeEntry
 from git_spacy.git.repository import Repository, prefix
-from git_spacy.light_hashes import md5
 from git_spacy.light_typing import Protocol
 from git_spacy.lock import lock_format
 from git_spacy.lock.lock_format import LOCK_FILE
@@ -370,17 +370,17 @@ class Staged:
 
         if not paths:
             return {}
-        import hashlib
-
         contents = self._index.contents([entry.id for files in paths.values() for entry in files])
         fingerprints = {}
         for path, entries in paths.items():
-            hasher = hashlib.new(algorithm, usedforsecurity=False)
-            size = 0
+            hasher, size = None, 0
             for _ in entries:
-                for chunk in next(contents)[1].chunks():
+                content = next(contents)[1]
+                hasher = hasher or light_hashes.new(algorithm, content.size)
+                for chunk in content.chunks():
                     hasher.update(chunk)
                     size += len(chunk)
+            hasher = hasher or light_hashes.new(algorithm, 0)
             names = hashing.digest_names([entry.name for entry in entries])
             fingerprints[path] = Fingerprint(hasher.hexdigest(), names, size)
             self._stats.remember_staged(path, _signature(entries, algorithm), fingerprints[path])
@@ -533,7 +533,7 @@ def _is_file(entry: TreeEntry) -> bool:
 def _signature(entries: Sequence[TreeEntry], algorithm: str) -> str:
     lines = [algorithm, *(f"{entry.id} {entry.name}" for entry in entries)]
     joined = "\0".join(lines).encode("utf-8", "surrogateescape")
-    return md5(joined, usedforsecurity=False).hexdigest()
+    return light_hashes.md5(joined, usedforsecurity=False).hexdigest()
 
 
 def _ignored(
