@@ -165,11 +165,7 @@ def git_environment(
     environ = dict(os.environ)
     result = scrub_environment(environ)
     if configured:
-        kept = {
-            name: text
-            for name, text in environ.items()
-            if name.startswith("GIT_") and _SETTINGS.fullmatch(name)
-        }
+        kept = {name: text for name, text in environ.items() if _SETTINGS.fullmatch(name)}
         result.update(kept)
     result.update(LC_ALL="C", LANGUAGE="")
     if protocols is not None:
