@@ -61,9 +61,10 @@ class NewObjects:
     def store(self, repository: Repository) -> None:
         """Store the objects. Raises ExternalError if git fails."""
 
+        # uncompressed, since git compresses each object again where it stores it
         pack = b"PACK" + (2).to_bytes(4, "big") + len(self._contents).to_bytes(4, "big")
         pack += b"".join(
-            _pack_head(kind, len(content)) + zlib.compress(content, 1)
+            _pack_head(kind, len(content)) + zlib.compress(content, 0)
             for kind, content in self._contents.values()
         )
         pack += self._hash(pack, usedforsecurity=False).digest()

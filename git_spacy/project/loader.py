@@ -57,6 +57,7 @@ _GIT_HINTS = {
     "path": "add 'path:'; use '' for the whole repository",
 }
 _CHECKSUM = compile_late(schema_keys.CHECKSUM)
+_QUOTING = compile_late(r"""['"\\]""")
 
 
 class LoadedProject(NamedTuple):
@@ -315,7 +316,7 @@ class _Reader(NodeReader):
         return project._replace(warnings=tuple(self.warnings))
 
     def commands(self, node: Node | None) -> tuple[Command, ...]:
-        commands: list[Command] = []
+        commands: dict[str, Command] = {}
         nodes: dict[str, Node] = {}
         bare_name: Node | None = None
         for item in self.items(node, "commands"):
@@ -340,19 +341,18 @@ class _Reader(NodeReader):
             name = item.value["name"]
             if set(item.value) <= {"name", "help"}:
                 bare_name = name
-            earlier = next((other for other in commands if other.name == command.name), None)
-            if earlier:
+            if earlier := commands.get(command.name):
                 self.problem(
                     name,
                     f"command '{command.name}' is already defined on line {earlier.line}",
                     "rename one of them",
                 )
             else:
-                commands.append(command)
+                commands[command.name] = command
                 nodes[command.name] = item
-        for node_, message, hint in cycles.cycle_warnings(commands, nodes):
+        for node_, message, hint in cycles.cycle_warnings(list(commands.values()), nodes):
             self.warn(node_, message, hint)
-        return tuple(commands)
+        return tuple(commands.values())
 
     def command(self, item: Node) -> Command | None:
         if not self.check_mapping(item, schema_keys.COMMAND):
@@ -394,7 +394,7 @@ class _Reader(NodeReader):
             if not line:
                 continue
             try:
-                if not shlex.split(line):
+                if not (shlex.split(line) if _QUOTING.search(line) else line.strip(" \t\r\n")):
                     self.problem(item, f"a script line of '{name}' is blank", "remove the line")
             except ValueError as error:
                 self.problem(

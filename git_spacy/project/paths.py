@@ -18,6 +18,7 @@ from git_spacy.patterns import compile_late
 
 _HEAD = compile_late(rb"ref:\s*refs/|[0-9a-f]{40}")
 _DRIVE = compile_late(r"[A-Za-z]:")
+_CONTROL = compile_late(r"[\x00-\x1f\x7f]")
 
 ROLES = ("dependency", "output", "asset destination", "directory")
 
@@ -81,7 +82,7 @@ def parse_path(text: str, role: str) -> ProjectPath | Diagnostic:
     """Validate a path used in `role` (one of ROLES); return it, or the reason to refuse it."""
 
     name = f"{role} {text!r}"
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+    if _CONTROL.search(text):
         return Diagnostic(f"{name} contains a control character", "remove it")
     expanded = os.path.expanduser(text)
     parts = [part for part in expanded.split("/") if part not in ("", ".")]
