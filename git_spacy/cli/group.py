@@ -150,7 +150,7 @@ def _usage_error(error: click.ClickException, arguments: Sequence[str]) -> Inval
 
         if hint := option_hint(error, arguments):
             message = error.message  # without click's own suggestions
-    message = message.rstrip(".")
+    message = message.rstrip(".").replace("valid integer range", "valid integer")
     if message[1:2].islower():  # Click's messages begin with a capital letter
         message = message[0].lower() + message[1:]
     return InvalidInput(message, hint=hint or f"see '{name} -h'")

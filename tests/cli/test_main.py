@@ -90,6 +90,7 @@ def test_the_help_of_a_subcommand_has_the_examples_of_that_subcommand(spacy: Spa
         (["-C", "/nowhere", "run"], "/nowhere"),
         (["resolved", "what"], "not a folder with a project.yml"),
         (["assets", "--jobs", "0"], "--jobs"),
+        (["assets", "--jobs", "many"], "'many' is not a valid integer\n"),
     ],
 )
 def test_usage_errors_exit_with_2_and_say_what_to_do(
