@@ -14,13 +14,20 @@ _INTERVAL = 8 << 20  # bytes after which the disk begins to write them
 _CLONE = 0x40049409  # FICLONE of linux/fs.h: a copy that shares blocks until they are written
 
 
-def copy_content(source: IO[bytes], target: IO[bytes]) -> None:
-    """Copy a file into an empty one. Either may be modified afterwards without the other."""
+def copy_content(
+    source: IO[bytes], target: IO[bytes], update_hash: Callable[[bytes], object] | None = None
+) -> bool:
+    """Copy a file into an empty one. Either may be modified afterwards without the other.
+
+    Returns whether the content was read, and passed to `update_hash`.
+    """
 
     try:
         fcntl.ioctl(target.fileno(), _CLONE, source.fileno())
+        return False
     except OSError:
-        copy_stream(source, target)
+        copy_stream(source, target, update_hash)
+        return True
 
 
 def copy_stream(

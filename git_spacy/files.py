@@ -62,7 +62,7 @@ def write_beneath(
         _replace(directory, folder, names[-1] if names else ".", data, executable=executable)
 
 
-def create(path: Path, *, executable: bool = False) -> BinaryIO:
+def create(path: Path | str, *, executable: bool = False) -> BinaryIO:
     """Create the file `path`, which must not exist, not even as a link, and open it for writing.
 
     The user's umask applies to its permissions. Raises OSError.

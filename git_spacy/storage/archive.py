@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, cast
 
 from git_spacy.background import BackgroundHash
 from git_spacy.errors import ExternalError, LocalFailure, Refused
@@ -26,12 +26,11 @@ from git_spacy.safe_extract import OutputExtractor, read_members
 from git_spacy.state.hashing import (
     FileStat,
     Fingerprint,
-    digest_names,
     files_below,
-    fingerprint,
 )
 from git_spacy.storage.gzip_stream import GzipReader, GzipWriter
 from git_spacy.storage.output_layout import folders_and_links
+from git_spacy.storage.staged_output import WrittenFiles, staged_fingerprint
 
 _CHUNK = 1 << 20
 _LEVEL = 3  # models hardly compress; a higher level costs time and gains nothing
@@ -39,16 +38,6 @@ _SPARE = 64 << 20  # bytes of disk space that stay free
 _PUSH_AGAIN = "push the output again from a project that has it: git spacy push --force"
 
 Progress = Callable[[int], None]
-
-
-class UnpackedFiles(NamedTuple):
-    """The names of the files of an archive in their order, their size in bytes and their digest as
-    one content, and whether the archive has links."""
-
-    names: list[str]
-    size: int
-    digest: str
-    has_links: bool
 
 
 def pack(root: Path, path: ProjectPath, md5: str, stream: BinaryIO, progress: Progress) -> None:
@@ -92,8 +81,8 @@ def check_sendable(root: Path, path: ProjectPath) -> None:
 
 def unpack(
     stream: BinaryIO, path: ProjectPath, staged: Staging, limit: int, room: int | None = None
-) -> UnpackedFiles:
-    """Unpack the archive of the output at `path` into `staged`.
+) -> WrittenFiles:
+    """Unpack the archive of the output at `path` into `staged`, and return what was written.
 
     `limit` is the largest allowed size in bytes, `room` the free disk space. Raises Refused for a
     member that does not belong to the output, leaves it, or is not a file, folder or link;
@@ -121,7 +110,7 @@ def unpack(
     if not count:
         raise ExternalError(f"archive of '{path}' in the remote is empty", hint=_PUSH_AGAIN)
     extractor.finish()
-    return UnpackedFiles(names, written, hasher.hexdigest(), has_links)
+    return WrittenFiles(names, written, "" if has_links else hasher.hexdigest())
 
 
 def _check_size(path: ProjectPath, written: int, limit: int, room: int) -> None:
@@ -157,7 +146,7 @@ def unpack_verified(
 
     room = max(shutil.disk_usage(root).free - _SPARE, 0)
     unpacked = unpack(stream, path, staged, limit or sys.maxsize, room)
-    found = _fingerprint(root, staged, unpacked)
+    found = staged_fingerprint(root, staged, unpacked)
     if found is None or found.digest != md5:
         raise ExternalError(
             f"archive of '{path}' in the remote has the wrong content: expected md5 {md5},"
@@ -170,21 +159,6 @@ def unpack_verified(
             hint=_PUSH_AGAIN,
         )
     return found
-
-
-def _fingerprint(root: Path, staged: Staging, unpacked: UnpackedFiles) -> Fingerprint | None:
-    """Return the fingerprint of the staged output.
-
-    Its files were hashed while they were written. They are only read again if they do not count in
-    this order, or if there are links, which may count as files.
-    """
-
-    files = files_below(root, staged.relative) or []
-    names = [file.name for file in files]
-    size = sum(file.size for file in files)
-    if unpacked.has_links or (names, size) != (unpacked.names, unpacked.size):
-        return fingerprint(root, staged.relative)
-    return Fingerprint(unpacked.digest, digest_names(names), size)
 
 
 def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:

@@ -7,18 +7,21 @@ the outputs of earlier runs. Every file is written atomically, and damaged files
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from git_spacy import formats, sharing
+from git_spacy.background import BackgroundHash
 from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.file_copy import copy_content
 from git_spacy.file_locks import file_lock
@@ -34,6 +37,7 @@ from git_spacy.storage.cached_tree import (
     stat_regular_file,
 )
 from git_spacy.storage.output_layout import OutputLayout, path_key
+from git_spacy.storage.staged_output import WrittenFiles
 
 _CHUNK = 1 << 20
 _MOST_RESULTS = 16  # of one command with the same input: training is not deterministic
@@ -137,8 +141,9 @@ class CacheStore:
 
     def restore(
         self, digest: str, names: str | None, staged: Staging, *, path: str = "", layout: str = ""
-    ) -> bool:
-        """Copy the output with this md5 into `staged` and return whether it is present.
+    ) -> WrittenFiles | None:
+        """Copy the output with this md5 into `staged` and return what was written, None if the
+        output is not present.
 
         Prefers the layout with the key `layout`, or else the last one of the output at `path`. The
         caller must verify the content. Raises OSError.
@@ -147,25 +152,33 @@ class CacheStore:
         preferred = layout or path_key(path)
         for tree in self._trees(digest, names, preferred):
             if self._is_complete(tree, verify=False):
-                if self._restore_tree(tree, staged.path):
+                if written := self._restore_tree(tree, staged.path):
                     _touch(tree.path)
-                    return True
+                    return written
                 staged.discard()
-        return False
+        return None
 
-    def _restore_tree(self, tree: CachedTree, top: Path) -> bool:
-        files = (file for file in tree.files if file.name not in tree.links)
+    def _restore_tree(self, tree: CachedTree, top: Path) -> WrittenFiles | None:
+        files = [file for file in tree.files if file.name not in tree.links]
+        hasher = BackgroundHash()
+        is_hashed, last = not tree.links, None
         try:
             for folder in tree.folders:
                 (top / folder).mkdir(parents=True)
-            if not all(self._restore_file(file, top) for file in files):
-                return False
-            for name, target in tree.links.items():
+            for file in files:
+                target = os.path.join(top, formats.folder(file.name)) if file.name else str(top)
+                if file.name and (folder := os.path.dirname(target)) != last:
+                    os.makedirs(folder, exist_ok=True)
+                    last = folder
+                is_hashed &= self._restore_file(file, target, hasher.update)
+            for name, link in tree.links.items():
                 (top / name).parent.mkdir(parents=True, exist_ok=True)
-                os.symlink(target, top / name)
-        except (FileExistsError, NotADirectoryError):  # a name is both a file and a folder
-            return False
-        return True
+                os.symlink(link, top / name)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError):
+            return None  # an object is missing, or a name is both a file and a folder
+        size = sum(file.size for file in files)
+        digest = hasher.hexdigest() if is_hashed else ""
+        return WrittenFiles([file.name for file in files], size, digest)
 
     def discard(self, digest: str, names: str | None) -> None:
         """Remove a damaged output from the list of outputs."""
@@ -213,7 +226,7 @@ class CacheStore:
     def _stat_object(self, file: CachedFile) -> os.stat_result | None:
         """Return the status of a regular file in the cache, None for anything else."""
 
-        return stat_regular_file(self._top / _object_name(file.id))
+        return stat_regular_file(self._object_path(file))
 
     def _save_file(self, fact: FileStat, layout: OutputLayout, hasher: Any) -> CachedFile:
         is_executable = fact.name in layout.executables
@@ -237,21 +250,25 @@ class CacheStore:
             temporary.unlink(missing_ok=True)
         return file
 
-    def _restore_file(self, file: CachedFile, top: Path) -> bool:
+    def _restore_file(
+        self, file: CachedFile, target: str, update_hash: Callable[[bytes], object]
+    ) -> bool:
+        """Return whether the content was passed to `update_hash`.
+
+        Raises FileNotFoundError if it is missing or not a regular file.
+        """
+
+        source = self._object_path(file)
         # the executable bit belongs to the output's file, so it cannot share an inode
-        link = self._link and not file.is_executable
-        if self._stat_object(file) is None:
-            return False
-        target = top / formats.folder(file.name)
-        if file.name:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._copy(self._top / _object_name(file.id), target, link=link)
-        except FileNotFoundError:
-            return False
-        if not link:
-            os.chmod(target, (0o777 if file.is_executable else 0o666) & ~_umask())
-        return True
+        if self._link and not file.is_executable and stat_regular_file(source):
+            with suppress(OSError):  # another file system, or too many links
+                os.link(source, target)
+                return False
+        with _open_object(source) as read, create(target, executable=file.is_executable) as write:
+            return copy_content(read, write, update_hash)
+
+    def _object_path(self, file: CachedFile) -> str:
+        return f"{self._top}/{_object_name(file.id)}"
 
     def _copy(self, source: Path, target: Path, *, link: bool) -> None:
         if link:
@@ -377,6 +394,25 @@ class CacheStore:
         path = self._top / name
         sharing.make_folders(path.parent)
         write_atomic(path, json.dumps(value).encode())
+
+
+def _open_object(path: str) -> BinaryIO:
+    """Open a regular file, and nothing else, for reading."""
+
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise
+        raise _missing(path) from None
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _missing(path)
+    return cast(BinaryIO, FileIO(file))
+
+
+def _missing(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def _touch(path: Path) -> None:

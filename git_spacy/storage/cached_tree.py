@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def stat_regular_file(path: Path) -> os.stat_result | None:
+def stat_regular_file(path: Path | str) -> os.stat_result | None:
     """Return the status of a regular file, None for anything else."""
 
     try:

@@ -29,6 +29,7 @@ from git_spacy.storage.cache_store import CachedResult, CacheStore
 from git_spacy.storage.output_layout import read_layout
 from git_spacy.storage.push import command_hash
 from git_spacy.storage.remote import Remote
+from git_spacy.storage.staged_output import staged_fingerprint
 
 
 class OutputSource(NamedTuple):
@@ -236,8 +237,9 @@ def stage_output(
     None if no copy exists. Raises GitSpacyError, OSError.
     """
 
-    if source.store.restore(digest, names, staged, path=path.normal, layout=layout):
-        if _matches(fingerprint(root, staged.relative), digest, names):
+    written = source.store.restore(digest, names, staged, path=path.normal, layout=layout)
+    if written is not None:
+        if _matches(staged_fingerprint(root, staged, written), digest, names):
             return "the local cache"
         source.store.discard(digest, names)
     staged.discard()

@@ -18,7 +18,7 @@ from git_spacy.errors import ExternalError, GitSpacyError
 from git_spacy.files import staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.state.hashing import Fingerprint, fingerprint
-from git_spacy.storage import archive
+from git_spacy.storage import archive, staged_output
 from tests.testing.projects import snapshot
 
 OUT = ProjectPath("./out", "out")
@@ -126,6 +126,6 @@ def test_an_archive_of_our_own_is_hashed_while_it_is_unpacked(
     data, found = pack(before), fingerprint(before, "out")
     assert found
     with monkeypatch.context() as patch:
-        patch.delattr(archive, "fingerprint")
+        patch.delattr(staged_output, "fingerprint")
         assert unpack_verified(after, data, found.digest) == found
     assert fingerprint(after, "out") == found

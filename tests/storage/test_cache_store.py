@@ -23,6 +23,7 @@ from git_spacy.errors import InvalidInput, LocalFailure
 from git_spacy.files import Staging, staging
 from git_spacy.state.hashing import Fingerprint, digest_names, files_below, fingerprint
 from git_spacy.storage.cache_store import CachedResult, CacheSize, CacheStore
+from git_spacy.storage.staged_output import staged_fingerprint
 from tests.testing.examples import examples
 from tests.testing.projects import snapshot
 from tests.testing.repositories import git, noise, repository, write
@@ -83,6 +84,29 @@ def test_an_output_is_restored_unchanged(tmp_path: Path, link: bool) -> None:
         assert store.verify() == []
     assert store.size().objects == 4  # equal files are stored once
     assert store.size().trees == 2
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_damage_that_the_times_do_not_show_is_in_the_digest(tmp_path: Path, link: bool) -> None:
+    """Files are hashed while they are copied; those that are linked are read afterwards."""
+
+    write(tmp_path, FOLDER)
+    store = CacheStore(tmp_path / "store", link=link)
+    known = save(store, tmp_path, "out")
+    for is_damaged in (False, True):
+        if is_damaged:
+            path = next(path for path in objects(store._top) if path.read_bytes() == b"two")
+            times = path.stat()
+            path.chmod(0o644)
+            path.write_bytes(b"TWO")
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with staging(tmp_path, "again") as staged:
+            written = store.restore(known.digest, known.names, staged)
+            assert written
+            assert bool(written.digest) != link
+            found = staged_fingerprint(tmp_path, staged, written)
+            assert found == fingerprint(tmp_path, staged.relative)
+        assert (found == known) != is_damaged
 
 
 def test_a_missing_output_is_not_restored(tmp_path: Path) -> None:
