@@ -288,7 +288,7 @@ def test_annotations_can_be_used_by_export_or_data_to_spacy(folder: Path) -> Non
     assert len(entities(corrected)) == 28, "one of 30 was rejected, one ignored"
 
     config = folder / "configs/config.cfg"
-    config.write_text(config.read_text().replace("max_steps = 240", "max_steps = 80"))
+    config.write_text(config.read_text().replace("max_steps = 160", "max_steps = 80"))
     steps = ("preprocess", "train", "evaluate")
     done = spacy(folder, "run", *steps, "--vars.annotations", "corpus/prodigy/train.spacy")
     assert "ran 3, skipped 0\n" in done.err, done.err
