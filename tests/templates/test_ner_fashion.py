@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.testing.preloaded import Done, preloaded
 from tests.testing.projects import Spacy
 
 TEMPLATE = Path(__file__).parents[2] / "git_spacy/templates/ner_fashion"
@@ -43,6 +46,21 @@ def brands(name: str) -> set[str]:
 def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = (sys.executable, "-B", str(TEMPLATE / "scripts" / name), *map(str, arguments))
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+Preprocess = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def preprocess() -> Iterator[Preprocess]:
+    """Return a function that runs scripts/preprocess.py in a fork of a process that has spaCy."""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        with preloaded("preprocess", "spacy", "spacy.lang.en") as program:
+            yield lambda *arguments: program(
+                TEMPLATE / "scripts", *map(str, arguments), environ=os.environ
+            )
 
 
 def project() -> dict[str, Any]:
@@ -131,14 +149,16 @@ def test_some_brands_also_occur_as_ordinary_words() -> None:
 
 @needs_spacy
 @pytest.mark.parametrize("name", SETS)
-def test_preprocess_converts_every_comment_and_aligns_every_span(name: str, tmp_path: Path) -> None:
+def test_preprocess_converts_every_comment_and_aligns_every_span(
+    name: str, tmp_path: Path, preprocess: Preprocess
+) -> None:
     import spacy
     from spacy.tokens import DocBin
 
     output = tmp_path / "new/set.spacy"
-    done = script("preprocess.py", TEMPLATE / f"data/{name}.jsonl", output)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(" 0 left out\n")
+    done = preprocess(TEMPLATE / f"data/{name}.jsonl", output)
+    assert done.code == 0, done.err
+    assert done.out.endswith(" 0 left out\n")
     docs = list(DocBin().from_disk(output).get_docs(spacy.blank("en").vocab))
     expected = [(record["text"], covered(record)) for record in records(name)]
     assert [(doc.text, [entity.text for entity in doc.ents]) for doc in docs] == expected
@@ -170,33 +190,37 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 
 @needs_spacy
 @pytest.mark.parametrize("case", BROKEN)
-def test_preprocess_reports_an_invalid_line_and_writes_nothing(case: str, tmp_path: Path) -> None:
+def test_preprocess_reports_an_invalid_line_and_writes_nothing(
+    case: str, tmp_path: Path, preprocess: Preprocess
+) -> None:
     line, reason = BROKEN[case]
     broken, target = tmp_path / "broken.jsonl", tmp_path / "out.spacy"
     middle = line if isinstance(line, bytes) else line.encode()
     broken.write_bytes(b"\n".join((GOOD.encode(), middle, GOOD.encode(), b"")))
-    done = script("preprocess.py", broken, target)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {broken}:2: ")
-    assert reason in done.stderr
-    assert "Traceback" not in done.stderr
+    done = preprocess(broken, target)
+    assert done.code == 1
+    assert done.err.startswith(f"error: {broken}:2: ")
+    assert reason in done.err
+    assert "Traceback" not in done.err
     assert not target.exists()
 
 
 @needs_spacy
-def test_preprocess_reports_and_counts_a_span_that_is_not_whole_tokens(tmp_path: Path) -> None:
+def test_preprocess_reports_and_counts_a_span_that_is_not_whole_tokens(
+    tmp_path: Path, preprocess: Preprocess
+) -> None:
     source, target = tmp_path / "a.jsonl", tmp_path / "out.spacy"
     cut = '{"text": "my Zara coat", "spans": [{"start": 3, "end": 6, "label": "B"}]}'
     source.write_text(f"{GOOD}\n{cut}\n", encoding="utf-8")
-    done = script("preprocess.py", source, target)
-    assert done.returncode == 0
-    assert done.stderr == f"{source}:2: left out 'Zar': not whole tokens\n"
-    assert done.stdout == f"{target}: 2 comments, 1 entities, 1 left out\n"
+    done = preprocess(source, target)
+    assert done.code == 0
+    assert done.err == f"{source}:2: left out 'Zar': not whole tokens\n"
+    assert done.out == f"{target}: 2 comments, 1 entities, 1 left out\n"
 
 
 @needs_spacy
-def test_preprocess_reports_a_missing_file(tmp_path: Path) -> None:
-    done = script("preprocess.py", tmp_path / "none.jsonl", tmp_path / "out.spacy")
-    assert done.returncode == 1
-    assert "none.jsonl" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_preprocess_reports_a_missing_file(tmp_path: Path, preprocess: Preprocess) -> None:
+    done = preprocess(tmp_path / "none.jsonl", tmp_path / "out.spacy")
+    assert done.code == 1
+    assert "none.jsonl" in done.err
+    assert "Traceback" not in done.err

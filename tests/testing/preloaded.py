@@ -104,6 +104,8 @@ def _run(
             code = 0
         except SystemExit as end:
             code = end.code
+            if not isinstance(code, int | None):
+                print(code, file=sys.stderr)  # as the interpreter does
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
