@@ -272,7 +272,7 @@ class _Builder:
         else:
             key, top.key = top.key, None
             node = node._replace(key=(key.line, key.column))
-            if key.value == "<<":
+            if key.source == "<<":  # in quotes, it is a key like any other
                 top.merged.append(node)
             elif key.value in top.entries:
                 first = top.entries[key.value].position[0]

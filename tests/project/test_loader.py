@@ -162,6 +162,13 @@ commands:
     assert first.deps == second.deps
 
 
+@pytest.mark.parametrize("key", ["'<<'", '"<<"', "!!str <<"])
+def test_a_merge_key_in_quotes_is_a_name_like_any_other(key: str) -> None:
+    data = f"commands: [{{name: a}}]\nworkflows:\n  {key}: [a]\n".encode()
+    (workflow,) = loader.parse(data).project.workflows
+    assert (workflow.name, workflow.steps) == ("<<", ("a",))
+
+
 def test_a_list_variable_can_replace_a_whole_list() -> None:
     loaded = loader.parse(
         b"""
