@@ -44,7 +44,7 @@ MAX_PROCESSES = {
     "run all --dry": 1,
     "resolved": 0,
     "check": 3,
-    "check --staged": 4,
+    "check --staged": 3,
     "log": 5,  # three of them build the index, which later commands only read
     "log --all": 2,
     "show HEAD": 3,
@@ -57,9 +57,9 @@ MAX_PROCESSES_OF_HOOKS = {
     "project": 2,
     "assets": 2,
     "lock": 2,
-    "generated": 4,
+    "generated": 3,
     "outputs": 2,
-    "all": 5,
+    "all": 4,
 }
 # what one check needs and another does not, if there is nothing to report
 NEEDLESS_IN_HOOKS = {

@@ -330,11 +330,8 @@ def _generated(context: _CheckContext) -> Iterable[Diagnostic]:
     """Check that the generated files are up to date."""
 
     from git_spacy.check import generated
-    from git_spacy.generate.registry import GeneratorInput
 
-    view = context.view
-    generator_input = GeneratorInput(view.root, context.loaded, context.data)
-    return generated.check_generated(generator_input, view)
+    return generated.check_generated(context.loaded, context.data, context.view)
 
 
 CHECKS: dict[str, Callable[[_CheckContext], Iterable[Diagnostic]]] = {

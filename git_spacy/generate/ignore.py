@@ -146,8 +146,10 @@ def ignore_block(root: Path, project: Project, data: bytes) -> GeneratedFile | N
     """
 
     git = TrackedPaths.open(root)
-    if git is None:
-        return None
+    return _ignore_block(root, project, data, git) if git else None
+
+
+def _ignore_block(root: Path, project: Project, data: bytes, git: TrackedPaths) -> GeneratedFile:
     project = with_outputs_in_lock(project, data, root)
     tracked = partial(git.tracked, placeholders=False, besides=project.committed)
     return build_block(project, writer.read(root, FILE), tracked, partial(_matches, git))
@@ -179,7 +181,9 @@ def _matches(git: TrackedPaths, paths: Iterable[ProjectPath]) -> dict[str, Ignor
 def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile | None:  # noqa: ARG001
     """Return the current output of `git spacy ignore` for the existing .gitignore."""
 
-    return ignore_block(subject.root, subject.loaded.project, subject.data)
+    if subject.git is None:
+        return None
+    return _ignore_block(subject.root, subject.loaded.project, subject.data, subject.git)
 
 
 def update(root: Path, *, create: bool = True) -> bool:

@@ -15,6 +15,7 @@ from git_spacy.project.loader import LoadedProject
 
 if TYPE_CHECKING:
     from git_spacy.generate.managed_block import GeneratedFile
+    from git_spacy.state.tracked_paths import TrackedPaths
 
 GENERATORS = {
     "ignore": "git_spacy.generate.ignore",
@@ -30,11 +31,13 @@ PATTERNS = (*NAMES, "*.md", "*.schema.json", "*.svg", "*.mmd", "*.mermaid", "*.d
 
 
 class GeneratorInput(NamedTuple):
-    """The project at `root`; `data` is the content of its project.yml."""
+    """The project at `root`; `data` is the content of its project.yml, and `git` the index of its
+    worktree, None outside of any."""
 
     root: Path
     loaded: LoadedProject
     data: bytes
+    git: TrackedPaths | None
 
 
 class CommandWords(NamedTuple):

@@ -374,7 +374,7 @@ def test_the_marker_has_the_command_that_regenerates_the_file(
     content = with_markers(drawing.graph_file(graph.build_graph(TRAIN), file, form, workflow))
     assert [one for one, _ in find_commands(content)] == [typed]
     data = json.dumps({"workflows": {"all": [], "it's all": [], "-x": []}}).encode()
-    subject = GeneratorInput(Path(), loader.parse(data), data)
+    subject = GeneratorInput(Path(), loader.parse(data), data, None)
     found = drawing.regenerate(split_command(typed)[1:], subject)
     assert found
     assert (found.file, found.command, found.comment) == (
