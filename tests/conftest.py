@@ -123,6 +123,19 @@ def git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def git_config(tmp_path_factory: pytest.TempPathFactory, git_template: Path) -> Iterator[None]:
+    """Give fixtures of modules, which come before `sealed`, an identity for Git, and nothing of the
+    user's configuration."""
+
+    config = tmp_path_factory.mktemp("git") / "config"
+    config.write_text(GIT_CONFIG.format(template=git_template))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def sealed(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, git_template: Path

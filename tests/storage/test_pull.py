@@ -445,7 +445,7 @@ def test_a_remote_that_does_not_exist_is_an_error(shared: Shared, tmp_path: Path
         assert "is not a folder\nhint: correct the address" in done.err
     done = shared.spacy("push", tmp_path / "not/connected", cwd=shared.made)
     assert done.code == 2, "only its last folder is created"
-    assert f"or: mkdir -p {tmp_path}/not\n" in done.err
+    assert f"or: mkdir -p {shlex.quote(f'{tmp_path}/not')}\n" in done.err
     assert snapshot(tmp_path) == before
     hint = shared.pull().err.splitlines()[-1].partition("to create it: ")[2]
     assert typed(shared.spacy, hint, shared.made).err.splitlines()[-1] == "pushed 2, skipped 0"
