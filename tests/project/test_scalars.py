@@ -77,7 +77,7 @@ def is_too_large(scalar: str) -> bool:
 def test_a_scalar_in_project_yml_is_what_weasel_reads(
     tmp_path_factory: pytest.TempPathFactory, scalars: list[str]
 ) -> None:
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.mktemp("scalars")
     assert script(scalars) == weasel_script(folder, scalars)
 
 
