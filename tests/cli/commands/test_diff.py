@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -169,20 +170,23 @@ def test_the_table_of_the_log_has_only_metrics_that_differ_unless_all_are_wanted
         assert "tokens" in spacy("log", "--table", *options, cwd=made).out.splitlines()[1]
 
 
-def test_an_unknown_run_is_an_error_and_so_is_a_prefix_of_several(made: Path, spacy: Spacy) -> None:
+def test_an_unknown_run_is_an_error_and_so_is_a_prefix_of_several(
+    made: Path, tmp_path: Path, spacy: Spacy
+) -> None:
     from tests.history.test_run_ids import records_with_a_common_prefix
 
-    done = spacy("diff", "HEAD", "run-0000000", cwd=made)
+    root = tmp_path / "r"  # gets further runs
+    shutil.copytree(made, root, symlinks=True)
+    done = spacy("diff", "HEAD", "run-0000000", cwd=root)
     assert (done.code, done.out) == (2, "")
     assert done.err == "error: unknown run 'run-0000000'\nhint: git spacy log --all\n"
     prefix, lines = records_with_a_common_prefix()
-    git(made, "notes", "--ref=spacy", "append", "-m", "\n".join(lines))
-    done = spacy("show", prefix, cwd=made)
+    git(root, "notes", "--ref=spacy", "append", "-m", "\n".join(lines))
+    done = spacy("show", prefix, cwd=root)
     assert done.code == 2
     hint = re.search(r"^hint: git spacy (show run-[0-9a-f]+)$", done.err, re.MULTILINE)
     assert hint
     assert f"run id '{prefix}' is ambiguous; candidates: run-" in done.err
-    assert spacy(*hint[1].split(), cwd=made).code == 0
-    git(made, "branch", prefix)  # Git's names come first
-    assert spacy("show", prefix, cwd=made).out.startswith("commit ")
-    git(made, "branch", "-D", prefix)
+    assert spacy(*hint[1].split(), cwd=root).code == 0
+    git(root, "branch", prefix)  # Git's names come first
+    assert spacy("show", prefix, cwd=root).out.startswith("commit ")
