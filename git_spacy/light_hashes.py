@@ -1,6 +1,6 @@
 """Hash functions of hashlib for short texts, without OpenSSL.
 
-To load OpenSSL takes longer than everything else that e.g. `git spacy log` does with a hash.
+Loading OpenSSL takes longer than everything else that e.g. `git spacy log` does with a hash.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MODULES = {
     "sha1": "_sha1",
     "sha256": "_sha2" if sys.version_info >= (3, 12) else "_sha256",
 }
-_MAX_SHORT = 1 << 20  # bytes that OpenSSL does not hash faster by more than it takes to load
+_MAX_SHORT = 1 << 20  # bytes; up to here, loading OpenSSL takes longer than it saves
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """The names of typing for the modules of commands that users wait for many times a day.
 
-To import typing, and to check its named tuples, takes an eighth of the time of `git spacy status`.
+Importing typing, and checking its named tuples, takes an eighth of the time of `git spacy status`.
 Type checkers see typing itself. When git-spacy runs, no annotation is evaluated, so that most names
 only have to exist; modules that use this one need `from __future__ import annotations`.
 """

@@ -1,7 +1,7 @@
 """Regular expressions that are compiled when they are first used.
 
-To compile one takes as long as to import a small module, and a command uses few of those in the
-modules that it imports.
+Compiling one takes as long as importing a small module, and a command uses only a few of those in
+the modules that it imports.
 """
 
 from __future__ import annotations

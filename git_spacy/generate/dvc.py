@@ -74,9 +74,14 @@ def dvc_file(
     InvalidInput, and ExternalError if git fails.
     """
 
+    return _dvc_file(loaded, data, TrackedPaths.open(root), name, urls=urls)
+
+
+def _dvc_file(
+    loaded: LoadedProject, data: bytes, git: TrackedPaths | None, name: str | None, *, urls: bool
+) -> GeneratedFile:
     if loaded.params:
         loaded = loader.parse(bytes(data))
-    git = TrackedPaths.open(root)
     workflow = select_workflow(loaded.project, name)
     tracked = git.tracked if git else (lambda _: ())
     usage = variable_usage.find_usage(data)
@@ -92,7 +97,7 @@ def regenerate(words: Sequence[str], subject: GeneratorInput) -> GeneratedFile:
     names, options = parse_words(words)
     name = names[0] if names else None
     urls = "--no-urls" not in options
-    return dvc_file(subject.root, subject.loaded, subject.data, name, urls=urls)
+    return _dvc_file(subject.loaded, subject.data, subject.git, name, urls=urls)
 
 
 def select_workflow(project: Project, name: str | None) -> Workflow:

@@ -412,12 +412,12 @@ def choose_objective(name: str, metrics: Mapping[str, float]) -> str:
     if not names:
         message = "the metrics files of the trials have no numbers"
         raise InvalidInput(message, file="--search", hint="write numbers into them")
-    there_are = f"there are: {', '.join(names)}"
+    choices = f"there are: {', '.join(names)}"
     if not name:
-        message = f"which metric is the objective? {there_are}"
+        message = f"which metric is the objective? {choices}"
         raise InvalidInput(message, file="--search", hint=f"add --objective {names[0]}")
     raise InvalidInput(
-        f"there is no metric '{name}'; {there_are}",
+        f"there is no metric '{name}'; {choices}",
         file="--objective",
         hint=did_you_mean(name, metrics) or f"e.g. --objective {names[0]}",
     )

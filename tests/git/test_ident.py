@@ -63,12 +63,12 @@ def test_another_folder_configuration_or_role_has_an_identity_of_its_own(
         git(tmp_path, "init", "-q", name)
         git(tmp_path / name, "config", "user.email", f"{name}@localhost")
     environ = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
-    told = {"GIT_COMMITTER_EMAIL": "told@localhost"}
+    other = {"GIT_COMMITTER_EMAIL": "other@localhost"}
     for expected, folder, variables, role in (
         (b"<a@localhost>", "a", {}, "COMMITTER"),
         (b"<b@localhost>", "b", {}, "COMMITTER"),
-        (b"<told@localhost>", "a", told, "COMMITTER"),
-        (b"<a@localhost>", "a", told, "AUTHOR"),
+        (b"<other@localhost>", "a", other, "COMMITTER"),
+        (b"<a@localhost>", "a", other, "AUTHOR"),
     ):
         assert expected in remembered_ident(tmp_path / folder, environ | variables, role)
     assert len(asked) == 4

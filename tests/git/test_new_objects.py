@@ -88,7 +88,7 @@ def test_entries_of_other_kinds_stay_and_a_file_gives_way_to_a_folder(tmp_path: 
     assert made == git(tmp_path, "mktree", input="\n".join([*entries, f"040000 tree {inner}\tf"]))
 
 
-def test_a_tree_in_which_nothing_is_left_is_none(tmp_path: Path) -> None:
+def test_a_tree_that_loses_its_last_entry_is_removed(tmp_path: Path) -> None:
     stored = repository(tmp_path)
     one = blob(tmp_path, "1")
     old = tree_with_git(tmp_path, {"a/b": one})
