@@ -26,8 +26,9 @@ SOURCE = Path(git_spacy.__file__).parents[1]
 HEAVY = {"requests", "urllib3", "http", "dulwich", "rich", "fsspec", "ray", "spacy", "asyncio"}
 ONLY_IF_A_SCRIPT_RUNS = {
     "git_spacy.generate.graph", "git_spacy.history.commit_runs", "git_spacy.run.dry_run",
-    "git_spacy.run.previous_outputs", "git_spacy.run.requirements", "git_spacy.run.variant_runs",
-    "git_spacy.storage.run_cache", "random", "tarfile", "tempfile",
+    "git_spacy.git.notes", "git_spacy.run.executor", "git_spacy.run.previous_outputs",
+    "git_spacy.run.requirements", "git_spacy.run.scheduler", "git_spacy.run.variant_runs",
+    "git_spacy.storage.run_cache", "random", "tarfile", "tempfile", "yaml",
 }  # fmt: skip
 # what commands that run many times a day do not import either, if there is nothing to report
 SLOW = {

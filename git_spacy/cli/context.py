@@ -134,6 +134,13 @@ class CommandContext:
 
         return self.loaded.project
 
+    def read_again(self) -> CommandContext:
+        """Return a context for the same project that reads project.yml itself."""
+
+        again = CommandContext(self.cwd, self.variables, self.start)
+        again.settings = self.settings
+        return again
+
     def report_warnings(self) -> None:
         """Print the warnings about project.yml, and what counts of params.yaml instead."""
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import cycle
 
 from git_spacy.cli import output
+from git_spacy.cli.states import show_skipped
 from git_spacy.errors import Diagnostic
 from git_spacy.light_typing import TYPE_CHECKING, Literal
 from git_spacy.patterns import compile_late
@@ -78,7 +79,8 @@ class _RunDisplay:
             self._total = len(event.names)
             self._add_prefixes(event.names)
         elif isinstance(event, CommandSkipped):
-            self._ending(event.command, "up to date", "green")
+            self._ended += 1
+            show_skipped(event.command, self._count())
         elif isinstance(event, CommandRestored):
             text = f"restored from {event.source} ({event.reasons[0]})"
             self._ending(event.command, text, "green")
@@ -128,8 +130,10 @@ class _RunDisplay:
         """Print how a command ended; of a matrix, also how many of its commands have ended."""
 
         self._ended += 1
-        count = f" [{self._ended}/{self._total}]" if self._total else ""
-        output.heading(f"==> {command}:", text + count, colour)
+        output.heading(f"==> {command}:", text + self._count(), colour)
+
+    def _count(self) -> str:
+        return f" [{self._ended}/{self._total}]" if self._total else ""
 
     def _started(self, event: CommandStarted) -> None:
         if not (self._shown_python or event.dry):

@@ -7,6 +7,7 @@ import os
 from git_spacy.cli import output
 from git_spacy.errors import ExternalError, InvalidInput, LocalFailure, Refused, as_warning
 from git_spacy.light_typing import TYPE_CHECKING
+from git_spacy.state.verdict import state_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,12 @@ COLOURS = {
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
 _TO_FETCH = ("missing", "stale", "checksum_mismatch")
+
+
+def show_skipped(command: str, count: str = "") -> None:
+    """Print that a run skips `command`, and how many commands have ended."""
+
+    output.heading(f"==> {command}:", state_label("up_to_date") + count, COLOURS["up_to_date"])
 
 
 def next_steps(project: Project, current: Status, root: Path) -> list[str]:

@@ -18,7 +18,8 @@ from git_spacy.files import write_atomic
 from git_spacy.git import commits, notes, process
 from git_spacy.git.notes import MAX_LINE_LENGTH, NotesReader
 from git_spacy.git.repository import Repository, prefix
-from git_spacy.git.state_dir import state_dir, user_cache_dir
+from git_spacy.git.state_dir import state_dir
+from git_spacy.history.pending_file import PENDING_FILE, pending_files
 from git_spacy.history.run_record import RunRecord, parse_line, parse_lines, to_line
 from git_spacy.light_typing import NamedTuple
 from git_spacy.lock import lock_format
@@ -27,7 +28,6 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.project.project_file import PROJECT_FILE
 from git_spacy.sharing import append_line
 
-_PENDING = "pending"
 _MAX_PENDING, _MAX_PENDING_BYTES = 1000, 4 << 20  # for projects that never get a repository
 
 
@@ -87,7 +87,7 @@ def queue_record(root: Path, commit: str, record: RunRecord) -> None:
             f"the record of '{record.command}' could not be read again",
             hint="remove control characters from names and paths in project.yml",
         )
-    file = state_dir(root) / _PENDING
+    file = state_dir(root) / PENDING_FILE
     with file_lock(file.with_name(file.name + ".lock")):
         append_line(file, f"{commit or '-'} {text}".encode())
         if file.stat().st_size > _MAX_PENDING_BYTES:
@@ -116,7 +116,7 @@ def _read_pending(file: Path) -> list[_Pending]:
 def pending_records(root: Path) -> list[str]:
     """Return the lines of the records that wait in the project at `root`, e.g. for a repository."""
 
-    pending = _read_pending(state_dir(root) / _PENDING)
+    pending = _read_pending(state_dir(root) / PENDING_FILE)
     return [line.partition(" ")[2] for line, _, _ in pending]
 
 
@@ -136,9 +136,9 @@ def flush_pending(root: Path) -> None:
     Raises GitSpacyError, OSError; the records then stay pending.
     """
 
-    own = (state_dir(root) / _PENDING, user_cache_dir(root) / _PENDING)
+    own = pending_files(root)
     former = _pending_of_former_folder(root, own)
-    for file in dict.fromkeys((*own, *former)):
+    for file in (*own, *former):
         if not file.is_file():
             continue
         repository = Repository.discover(root)
@@ -176,7 +176,7 @@ def _pending_of_former_folder(root: Path, own: Collection[Path]) -> Iterator[Pat
     state = repository.git_path("spacy")
     projects = state / "projects"  # of this repository, each by a hash of its folder
     folders = [projects / name for name in os.listdir(projects)] if projects.is_dir() else []
-    for file in (folder / _PENDING for folder in (state, *folders)):
+    for file in (folder / PENDING_FILE for folder in (state, *folders)):
         if file in own or not file.is_file():
             continue
         gone = [

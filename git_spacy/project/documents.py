@@ -1,8 +1,8 @@
 """YAML documents as nodes with positions, and a cache of them.
 
 Importing yaml and parsing take a third of the time of a hook. A parsed document is therefore
-remembered in a file that is named after its text, within a block of `cached`. Only commands that
-report use one: what a project runs, fetches or writes is never decided by a file in `.git`.
+remembered in a file that is named after its text, within a block of `cached`. Only what reports
+uses one: what a project runs, fetches or writes is never decided by a file in `.git`.
 Documents with a problem or a password are not remembered. Any fault of the cache only costs time.
 """
 
@@ -31,7 +31,16 @@ _MAX_FILE_BYTES = 1 << 20
 _PARSER = os.path.join(os.path.dirname(__file__), "yaml.py")
 _FAULTS = (OSError, ValueError, TypeError, OverflowError, RecursionError, MemoryError)
 
-_cache: Path | None = None
+
+class DocumentCache:
+    """The documents in a folder, and whether any has been read from it so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.was_read = False
+
+
+_cache: DocumentCache | None = None
 
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 (evaluated at import on 3.10)
 
@@ -70,13 +79,13 @@ def to_plain(node: Node) -> Any:
 
 
 @contextmanager
-def cached(folder: Path) -> Iterator[None]:
+def cached(folder: Path) -> Iterator[DocumentCache]:
     """Within the block, remember documents in the folder `folder` for private state."""
 
     global _cache
-    before, _cache = _cache, folder / _FOLDER
+    before, _cache = _cache, DocumentCache(folder / _FOLDER)
     try:
-        yield
+        yield _cache
     finally:
         _cache = before
 
@@ -86,15 +95,16 @@ def parse(data: bytes, file: str) -> tuple[Node | None, list[Diagnostic]]:
 
     if not data:  # most often a project.lock that does not exist yet
         return None, []
-    folder = _cache
-    name = _file_name(data) if folder else ""
-    if folder and (node := _read(folder / name)):
+    cache = _cache
+    name = _file_name(data) if cache else ""
+    if cache and (node := _read(cache.folder / name)):
+        cache.was_read = True
         return node, []
     from git_spacy.project import yaml  # compiles many expressions
 
     node, problems = yaml.parse_document(data, file)
-    if folder and node and not problems and not _has_credentials(data):
-        _write(folder, name, node)
+    if cache and node and not problems and not _has_credentials(data):
+        _write(cache.folder, name, node)
     return node, problems
 
 

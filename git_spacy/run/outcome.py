@@ -26,3 +26,15 @@ class RunOutcome(NamedTuple):
         first = self.failed[0][1]
         first.problems = tuple(problem for _, error in self.failed for problem in error.problems)
         return first
+
+    def summary(self, *, dry: bool = False) -> str:
+        """Return one line that says how many commands ran, were skipped, failed, …"""
+
+        restored = f", restored {len(self.restored)}" if self.restored else ""
+        word = "would run" if dry else "ran"
+        parts = [f"{word} {len(self.ran)}, skipped {len(self.skipped)}{restored}"]
+        if self.failed and not dry:
+            parts.append("failed: " + ", ".join(name for name, _ in self.failed))
+        if self.not_started:
+            parts.append("not started: " + ", ".join(self.not_started))
+        return "; ".join(parts)

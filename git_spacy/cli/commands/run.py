@@ -12,16 +12,19 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from git_spacy.cli import generated, output
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.declared import command, parameter
+from git_spacy.cli.run_listing import help_of, listing
+from git_spacy.cli.states import show_skipped
 from git_spacy.errors import Interrupted, InvalidInput, Refused
+from git_spacy.git.state_dir import state_dir
 from git_spacy.light_typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from git_spacy.project import graph, loader, matrix, matrix_plan, plan
+from git_spacy.project.documents import cached
 from git_spacy.project.model import Command, Project
-from git_spacy.project.paths import ProjectPath
 from git_spacy.project.permission import require_all_writable, written_by_commands
+from git_spacy.run.outcome import RunOutcome
 
 if TYPE_CHECKING:
     from git_spacy.cli.search import PlannedSearch
-    from git_spacy.run.outcome import RunOutcome
     from git_spacy.run.run_context import RunContext
     from git_spacy.state.run_lock import Registration
 
@@ -43,6 +46,9 @@ SETTINGS = (
 )  # fmt: skip
 
 _SEARCH_OPTIONS = ("dimensions", "trials", "objective", "search_seed")
+_MORE_THAN_SKIPPING = (
+    "force", "dry", "axes", "executor", "address", "detach", "restore", *_SEARCH_OPTIONS
+)  # fmt: skip
 _UNLIMITED = 1 << 20  # commands at a time: a cluster schedules them itself
 
 
@@ -114,14 +120,25 @@ def run(
         output.result(_help_page())
         return
     context, names = context.split_project_dir(names)
-    context.report_warnings()
-    if not names:
-        output.result(listing(context.project))
-        return
-    _check_names(context.project, names)
-    if show_help:
-        output.result("\n\n".join(help_of(context.project, name) for name in names))
-        return
+    with cached(state_dir(context.root)) as documents:
+        context.report_warnings()
+        if not names:
+            output.result(listing(context.project))
+            return
+        _check_names(context.project, names)
+        if show_help:
+            output.result("\n\n".join(help_of(context.project, name) for name in names))
+            return
+        if _report_up_to_date(context, names, options):
+            return
+    if documents.was_read:
+        context = context.read_again()
+    _run(context, names, options)
+
+
+def _run(context: CommandContext, names: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Run what must run of the commands and workflows `names`."""
+
     if "DVC_STAGE" in os.environ:
         from git_spacy.state.dvc_files import check_labels
 
@@ -138,7 +155,7 @@ def run(
     with _results_if_interrupted(request), _lock(context, request, planned) as registration:
         outcome = _execute(context, request, planned, jobs, registration)
     if len(planned.commands) > 1:
-        output.message(summary(outcome, dry=request.dry))
+        output.message(outcome.summary(dry=request.dry))
     if not request.dry and (outcome.ran or outcome.restored):
         if request.axes or context.variables or context.loaded.params:
             generated.update_gitignore(context, create=False)
@@ -155,6 +172,33 @@ def _help_page() -> str:
     import click
 
     return click.get_current_context().get_help()
+
+
+def _report_up_to_date(
+    context: CommandContext, names: tuple[str, ...], options: dict[str, Any]
+) -> bool:
+    """Report the commands as skipped, if it is clear at once that none of them has to run.
+
+    Return whether that is so. Not if the options ask for more than that, or for another place.
+    """
+
+    from git_spacy.git.settings import boolean
+    from git_spacy.run.up_to_date import is_up_to_date
+
+    if any(options[name] not in (None, (), False) for name in _MORE_THAN_SKIPPING):
+        return False
+    request = _read_request(context, names, dict(options))
+    planned, _ = _plan_run(context, request)
+    if boolean(context.settings, "spacy.restore") and request.restore is None:
+        return False
+    if not is_up_to_date(context.project, planned.commands, context.root, os.environ):
+        return False
+    skipped = tuple(command.name for command in planned.commands)
+    for name in skipped:
+        show_skipped(name)
+    if len(skipped) > 1:
+        output.message(RunOutcome((), skipped).summary())
+    return True
 
 
 class _RunRequest(NamedTuple):
@@ -501,58 +545,3 @@ def _show_changed_metrics(
     ran = [command for command in planned.in_project if command.name in names]
     if text := changes_line(context, ran, started):
         output.message(text)
-
-
-def summary(outcome: RunOutcome, *, dry: bool) -> str:
-    """Return one line that says how many commands ran, were skipped, failed, …"""
-
-    restored = f", restored {len(outcome.restored)}" if outcome.restored else ""
-    word = "would run" if dry else "ran"
-    parts = [f"{word} {len(outcome.ran)}, skipped {len(outcome.skipped)}{restored}"]
-    if outcome.failed and not dry:
-        parts.append("failed: " + ", ".join(name for name, _ in outcome.failed))
-    if outcome.not_started:
-        parts.append("not started: " + ", ".join(outcome.not_started))
-    return "; ".join(parts)
-
-
-def listing(project: Project) -> str:
-    """Return the list of commands and workflows with their descriptions."""
-
-    parts = [project.title] if project.title else []
-    if project.commands:
-        rows = [(command.name, command.help) for command in project.commands]
-        parts.append("Commands (git spacy run NAME)\n" + output.columns(rows))
-    if project.workflows:
-        rows = [(workflow.name, " → ".join(workflow.steps)) for workflow in project.workflows]
-        parts.append("Workflows\n" + output.columns(rows))
-    if not project.commands:
-        parts.append("project.yml defines no commands yet.")
-    return "\n\n".join(parts)
-
-
-def help_of(project: Project, name: str) -> str:
-    """Return the description of one command or workflow."""
-
-    workflow = project.workflow(name)
-    if workflow:
-        steps = [
-            (step, command.help) for step in workflow.steps if (command := project.command(step))
-        ]
-        return f"git spacy run {name}\n\nIn this order:\n{output.columns(steps)}"
-    command = project.command(name)
-    if command is None:
-        raise InvalidInput(f"unknown command or workflow '{name}'", hint="git spacy run")
-    parts = [f"git spacy run {name}", command.help] if command.help else [f"git spacy run {name}"]
-    for title, lines in (
-        ("Script", command.script),
-        ("Dependencies", tuple(map(_marked, command.deps))),
-        ("Outputs", tuple(map(_marked, command.produced))),
-    ):
-        if lines:
-            parts.append(f"{title}:\n" + "\n".join(f"  {line}" for line in lines))
-    return "\n\n".join(parts)
-
-
-def _marked(path: ProjectPath) -> str:
-    return f"{path}  (outside the project)" if path.outside else path.text
