@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from git_spacy import interrupts
 from tests.testing.examples import examples
 from tests.testing.git_server import GitServer
 from tests.testing.projects import CopyOf, Spacy
@@ -164,6 +165,7 @@ def sealed(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setattr(interrupts, "_state", interrupts._State())  # no signal has arrived
     (home / ".gitconfig").write_text(GIT_CONFIG.format(template=git_template))
     monkeypatch.chdir(home)
     return home

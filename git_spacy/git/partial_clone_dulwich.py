@@ -369,7 +369,7 @@ def _create_client(
 
     from urllib.parse import unquote, urlsplit
 
-    from dulwich.client import SSHGitClient, TCPGitClient
+    from dulwich.client import SSHGitClient, SubprocessSSHVendor, TCPGitClient
 
     url = address.url
     scheme = url.partition("://")[0].lower() if "://" in url else ""
@@ -384,6 +384,7 @@ def _create_client(
         host,
         port=parts.port if scheme else None,
         username=user or None,
+        vendor=SubprocessSSHVendor(),  # not what other libraries set for all, as DVC does
         config=config,
         ssh_command=_ssh_command(config),
         thin_packs=False,

@@ -270,6 +270,19 @@ def test_ssh_command_of_the_user_is_used(
     assert "git@example.com git-upload-pack" in called
 
 
+@pytest.mark.usefixtures("no_git")
+def test_other_users_of_dulwich_do_not_change_how_ssh_starts(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC puts an SSH client of its own, which knows no core.sshCommand, into dulwich."""
+
+    monkeypatch.setattr("dulwich.client.get_ssh_vendor", lambda: pytest.fail("another client"))
+    program = fake_ssh(tmp_path / "ssh")
+    git(tmp_path, "config", "--global", "core.sshCommand", shlex.quote(str(program)))
+    out = check_out(f"git@example.com:{source}", tmp_path / "out", FOLDER)
+    assert (out / "project.yml").is_file()
+
+
 @pytest.mark.usefixtures("backend")
 def test_the_variant_of_the_ssh_command_is_that_of_the_user(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
