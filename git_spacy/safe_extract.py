@@ -35,6 +35,7 @@ _UNIX, _MACOS = 3, 19  # systems whose zip files have permissions
 _ENCRYPTED = 1
 _LONGEST_LINK = 4096
 UpdateHash = Callable[[bytes], object]
+OnWritten = Callable[[str, os.stat_result], object]
 # what tarfile raises for invalid headers
 _HEADER_ERRORS = (
     ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError,
@@ -289,11 +290,13 @@ class MemberExtractor:
         return "/".join(parts[len(own) :])
 
     def extract(
-        self, member: tarfile.TarInfo, tar: MemberContents, update_hash: UpdateHash | None = None
-    ) -> str:
+        self, member: tarfile.TarInfo, tar: MemberContents, update_hash: UpdateHash | None = None,
+        on_written: OnWritten | None = None,
+    ) -> str:  # fmt: skip
         """Check a member, write it unless it is a link, and return its name below `top`.
 
-        The content of a file is also passed to `update_hash`. Raises OSError.
+        The content of a file is also passed to `update_hash`; once it is written, its name and
+        status are passed to `on_written`. Raises OSError.
         """
 
         inner, folders = self.check(member)
@@ -306,6 +309,9 @@ class MemberExtractor:
             assert source is not None
             with create(self._target / inner, executable=bool(member.mode & 0o100)) as target:
                 copy_stream(source, target, update_hash)
+                if on_written is not None:
+                    target.flush()
+                    on_written(inner, os.fstat(target.fileno()))
         return inner
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ import marshal
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import GeneratorType
@@ -241,6 +241,29 @@ def digest_names(names: list[str]) -> str:
         return ""
     joined = "\0".join(names).encode("utf-8", "surrogateescape")
     return light_hashes.md5(joined, usedforsecurity=False).hexdigest()
+
+
+class FileIdentity:
+    """A digest of the names, sizes, mtimes and inodes of files, which tells whether they are still
+    those that were written: unlike ctimes, these stay when the files are moved."""
+
+    def __init__(self) -> None:
+        self._hasher = blake2b(digest_size=16)
+
+    def add(self, name: str, size: int, mtime_ns: int, inode: int) -> None:
+        self._hasher.update(marshal.dumps((name, size, mtime_ns, inode), _MARSHAL))
+
+    def hexdigest(self) -> str:
+        return self._hasher.hexdigest()
+
+
+def file_identity(files: Iterable[FileStat]) -> str:
+    """Return the identity of these files."""
+
+    identity = FileIdentity()
+    for file in files:
+        identity.add(file.name, file.size, file.mtime_ns, file.inode)
+    return identity.hexdigest()
 
 
 def fingerprint(root: Path, relative: str, algorithm: str = "md5") -> Fingerprint | None:

@@ -29,6 +29,7 @@ from git_spacy.state.hashing import (
     checksums,
     digest_contents,
     digest_file_names,
+    file_identity,
     files_below,
     stat_summary,
 )
@@ -41,10 +42,7 @@ if TYPE_CHECKING:
 
 _MAX_PREVIOUS_RUNS = 16  # of one command, with different variables
 _MAX_LISTED_FILES, _MAX_LISTED_BYTES = 200, 16 << 20  # of a folder whose files are listed
-_FINE_TICK, _COARSE_TICK = (
-    20_000_000,
-    2_000_000_000,
-)  # ns: Linux; FAT, HFS+
+FINE_TICK, _COARSE_TICK = 20_000_000, 2_000_000_000  # ns: Linux; FAT, HFS+
 _NO_DIGEST = "0" * 32  # of what was not read
 _MIN_BYTES_FOR_THREADS = 8 << 20
 _OPEN_COST = 16 << 10  # bytes that can be hashed while a file is opened
@@ -291,8 +289,28 @@ class StatCache:
             return False
         # "Racily clean" in Git's words: a file that changed in the clock tick in which it was
         # hashed may have changed again, with the same time.
-        tick = _FINE_TICK if summary.newest % 1_000_000_000 else _COARSE_TICK
-        return summary.newest + tick < cached.hashed_at
+        return _end_of_tick(summary.newest) < cached.hashed_at
+
+    def remember_moved(self, path: str, fingerprint: Fingerprint, identity: str) -> None:
+        """Remember the fingerprint of files that this process hashed while it wrote them, and then
+        moved to `path`, unless they may have changed since.
+
+        `identity` is the `FileIdentity` of the files when they were written. Moving sets the ctime
+        of `path`; if they were written before that clock tick, an edit gives them another mtime.
+        Nobody can set that back to the nanosecond within a tick without wanting to deceive.
+        """
+
+        summary = self._summary(path)
+        if summary is None or (summary.is_folder and path in self._folders):
+            return  # of the latter, some files may not count
+        files = self.files(path)
+        if not files or file_identity(files) != identity:
+            return
+        moved_at = os.stat(os.path.join(self.root, path)).st_ctime_ns
+        if _end_of_tick(max(file.mtime_ns for file in files)) < moved_at:
+            hashed_at = _end_of_tick(summary.newest) + 1
+            self._paths[path] = _Cached(summary.signature, hashed_at, fingerprint)
+            self._changed.add(("paths", path))
 
     def not_checked_out(self, path: str) -> list[TreeEntry]:
         """Return what only Git has at or below `path`: outside the sparse checkout, or in a
@@ -506,6 +524,12 @@ def _count_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _end_of_tick(time_ns: int) -> int:
+    """Return the time from which on a change of a file gives it a later time than this one."""
+
+    return time_ns + (FINE_TICK if time_ns % 1_000_000_000 else _COARSE_TICK)
 
 
 def _key(path: str, kind: str) -> str:

@@ -23,11 +23,7 @@ from git_spacy.errors import ExternalError, LocalFailure, Refused
 from git_spacy.files import Staging
 from git_spacy.project.paths import ProjectPath
 from git_spacy.safe_extract import OutputExtractor, read_members
-from git_spacy.state.hashing import (
-    FileStat,
-    Fingerprint,
-    files_below,
-)
+from git_spacy.state.hashing import FileIdentity, FileStat, Fingerprint, files_below
 from git_spacy.storage.gzip_stream import GzipReader, GzipWriter
 from git_spacy.storage.output_layout import folders_and_links
 from git_spacy.storage.staged_output import WrittenFiles, staged_fingerprint
@@ -91,17 +87,21 @@ def unpack(
 
     extractor = OutputExtractor(path, staged.path, partial(_refused, path))
     hasher = BackgroundHash()
+    identity = FileIdentity()
     names: list[str] = []
     has_links = False
+
+    def identify(name: str, status: os.stat_result) -> None:
+        names.append(name)
+        identity.add(name, status.st_size, status.st_mtime_ns, status.st_ino)
+
     count = written = 0
     try:
         for member, tar in read_members(cast(IO[bytes], GzipReader(stream))):
             count += 1
             written += member.size
             _check_size(path, written, limit, limit if room is None else room)
-            inner = extractor.extract(member, tar, hasher.update)
-            if member.isreg():
-                names.append(inner)
+            extractor.extract(member, tar, hasher.update, identify)
             has_links = has_links or member.issym() or member.islnk()
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ExternalError(
@@ -110,7 +110,9 @@ def unpack(
     if not count:
         raise ExternalError(f"archive of '{path}' in the remote is empty", hint=_PUSH_AGAIN)
     extractor.finish()
-    return WrittenFiles(names, written, "" if has_links else hasher.hexdigest())
+    if has_links:
+        return WrittenFiles(names, written, "")
+    return WrittenFiles(names, written, hasher.hexdigest(), identity.hexdigest())
 
 
 def _check_size(path: ProjectPath, written: int, limit: int, room: int) -> None:
@@ -136,8 +138,9 @@ def _refused(path: ProjectPath, name: str, reason: str) -> Refused:
 def unpack_verified(
     stream: BinaryIO, root: Path, path: ProjectPath, staged: Staging, md5: str, *,
     names: Collection[str] = (), limit: int = 0,
-) -> Fingerprint:  # fmt: skip
-    """Unpack an archive into `staged` and return the fingerprint of the content.
+) -> tuple[Fingerprint, str]:  # fmt: skip
+    """Unpack an archive into `staged`; return the fingerprint of the content, and the identity of
+    the files ("" if it is unknown).
 
     Its digest must be `md5`, and the digest of its file names one of `names` unless that is empty.
     It may have `limit` bytes (0: as many as fit on the disk). Raises as `unpack`, and ExternalError
@@ -158,7 +161,7 @@ def unpack_verified(
             f"archive of '{path}' in the remote has other file names than were recorded",
             hint=_PUSH_AGAIN,
         )
-    return found
+    return found, unpacked.identity
 
 
 def _add_file(tar: tarfile.TarFile, info: tarfile.TarInfo | None, reader: _HashingReader) -> None:

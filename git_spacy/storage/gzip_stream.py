@@ -25,7 +25,9 @@ _GZIP = 16 + zlib.MAX_WBITS  # deflate between the header and the checksum of gz
 _BLOCK = 1 << 20
 _PIECE = 1 << 16  # bytes to decompress: what is left of them is copied for each read
 _LONGEST = 0xFFFF  # bytes of a stored block
-_SAMPLE = 1 << 14  # bytes at the start, in the middle and at the end that are tried
+# Bytes at the start, in the middle and at the end that are tried: the time for noise, which grows
+# faster than the sample, against records of some kilobytes that are only found if they come again.
+_SAMPLE = 1 << 13
 _WORTHWHILE = 0.95  # size of the compressed sample, relative to the sample
 _MOST_TASKS = 4
 

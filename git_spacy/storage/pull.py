@@ -7,6 +7,7 @@ nothing more can be fetched. Every output is verified before it replaces anythin
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.state import worktree_status
 from git_spacy.state.hashing import Fingerprint, files_below
 from git_spacy.state.sparse import complete
-from git_spacy.state.stat_cache import Observed, StatCache
+from git_spacy.state.stat_cache import FINE_TICK, Observed, StatCache
 from git_spacy.state.tracked_paths import TrackedPaths, only_committed
 from git_spacy.storage import archive, remote_keys
 from git_spacy.storage.cache_store import CacheStore
@@ -42,9 +43,20 @@ from git_spacy.storage.remote_keys import RemoteKey
 from git_spacy.storage.selection import OutputSelection, all_outputs
 from git_spacy.storage.transfer_pool import JOBS, TransferOutcome, TransferPool
 
+_SLOW_TO_HASH = 64 << 20  # bytes: hashing them takes longer than a few clock ticks
+
 RecordResult = Callable[[Command, Observed], None]
 Digests = Mapping[str, str]
 """The md5 of each path (`ProjectPath.normal`) that is known."""
+
+
+class PlacedOutput(NamedTuple):
+    """An output that was moved into place: its fingerprint, and the `FileIdentity` of its files (""
+    if it is unknown)."""
+
+    path: str
+    fingerprint: Fingerprint
+    identity: str
 
 
 class PullChoice(NamedTuple):
@@ -107,6 +119,7 @@ class _Pull:
         self.recorded = RecordedNames(root, stats)
         self.protection = OutputProtection(project, root, remote, store, self.recorded, dry=dry)
         self.fetched: list[PullChoice] = []
+        self.placed: list[PlacedOutput] = []
         self.skipped: list[TransferSkipped] = []
 
     def pull_all(self) -> None:
@@ -279,12 +292,15 @@ class _Pull:
             self.transfers.run_all(
                 (choice.path.text, partial(self._fetch_one, choice)) for choice in batch
             )
+            while self.placed:
+                self.stats.remember_moved(*self.placed.pop())
 
     def _fetch_one(self, choice: PullChoice) -> None:
         if self.dry:
             self.transfers.report(TransferPlanned(choice.path.text, None))
         else:
-            fetch_output(self.remote, self.root, choice, self.transfers, self.limit)
+            placed = fetch_output(self.remote, self.root, choice, self.transfers, self.limit)
+            self.placed.append(placed)
         self.fetched.append(choice)
 
     def _skip(self, path: ProjectPath, command: Command, kind: SkipKind, why: str) -> None:
@@ -391,7 +407,7 @@ def choose_object(
 
 def fetch_output(
     remote: Remote, root: Path, choice: PullChoice, transfers: TransferPool, limit: int
-) -> None:
+) -> PlacedOutput:
     """Fetch one object into a staging folder, verify it and move it into place.
 
     An md5 does not cover file names: without recorded names, only the content is verified. Raises
@@ -405,11 +421,14 @@ def fetch_output(
             reader = ProgressReader(
                 stream, lambda count: transfers.report(TransferProgress(path.text, count))
             )
-            now = archive.unpack_verified(
+            now, identity = archive.unpack_verified(
                 cast(BinaryIO, reader), root, path, staged, key.content, names=names, limit=limit
             )
+        if now.size >= _SLOW_TO_HASH:
+            time.sleep(2 * FINE_TICK / 1e9)  # then `remember_moved` has no doubt
         staged.commit()
     transfers.report(TransferFinished(path.text, now.size, "verified" if names else "md5 verified"))
+    return PlacedOutput(path.normal, now, identity)
 
 
 class ProgressReader:

@@ -247,7 +247,7 @@ def stage_output(
         return None
     for name in _matching_objects(source.remote, path, digest, hashed):
         with source.remote.read(name) as stream:
-            unpacked = archive.unpack_verified(
+            unpacked, _ = archive.unpack_verified(
                 stream, root, path, staged, digest, limit=source.limit
             )
         if _matches(unpacked, digest, names):

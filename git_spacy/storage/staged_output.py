@@ -10,12 +10,13 @@ from git_spacy.state.hashing import Fingerprint, digest_names, files_below, fing
 
 
 class WrittenFiles(NamedTuple):
-    """The names of the files that were written, in their order, their size in bytes, and the md5 of
-    their contents one after another ("" if it is unknown)."""
+    """The names of the files that were written, in their order, their size in bytes, the md5 of
+    their contents one after another, and their `FileIdentity` ("" if these are unknown)."""
 
     names: list[str]
     size: int
     digest: str
+    identity: str = ""
 
 
 def staged_fingerprint(root: Path, staged: Staging, written: WrittenFiles) -> Fingerprint | None:

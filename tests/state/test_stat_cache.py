@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from git_spacy.git.state_dir import state_dir, user_cache_dir
 from git_spacy.state import hashing, stat_cache, stat_cache_file
+from git_spacy.state.hashing import Fingerprint
 from git_spacy.state.stat_cache import FetchedAsset, PreviousRun, StatCache
 from tests.testing.examples import examples
 from tests.testing.repositories import git, repository, write
@@ -67,6 +70,80 @@ def test_a_file_just_written_is_racily_clean_and_hashed_again(
     stats.fingerprint("a")
     stats.fingerprint("a")
     assert len(hashed) == 2
+
+
+def move_into_place(root: Path, stats: StatCache, *, age: float = 60) -> Fingerprint:
+    """Write the folder `d` under another name, as if `age` seconds ago, and move it into place.
+
+    Remembers a fingerprint that its content does not have, to tell whether it is hashed again.
+    """
+
+    write(root, {"new/a": "a", "new/b/c": "c"})
+    for name in ("a", "b/c"):
+        status = (root / "new" / name).stat()
+        os.utime(root / "new" / name, ns=(0, status.st_ctime_ns - int(age * 1e9)))
+    identity = hashing.file_identity(hashing.files_below(root, "new") or [])
+    os.rename(root / "new", root / "d")
+    remembered = Fingerprint("0" * 32, "1" * 32, 2)
+    stats.remember_moved("d", remembered, identity)
+    return remembered
+
+
+def test_files_that_were_hashed_before_they_were_moved_are_not_hashed_again(
+    tmp_path: Path, stats: StatCache, hashed: list[str]
+) -> None:
+    remembered = move_into_place(tmp_path, stats)
+    assert stats.fingerprint("d") == remembered
+    stats.save()
+    assert StatCache(tmp_path, stats.file).fingerprint("d") == remembered
+    assert hashed == []
+    (tmp_path / "d/a").write_text("b")
+    assert stats.fingerprint("d") == hashing.fingerprint(tmp_path, "d")
+
+
+def test_a_file_that_was_hashed_before_it_was_moved_is_not_hashed_again(
+    tmp_path: Path, stats: StatCache, hashed: list[str]
+) -> None:
+    write(tmp_path, {"new": "a"})
+    os.utime(tmp_path / "new", ns=(0, (tmp_path / "new").stat().st_ctime_ns - 10**9))
+    identity = hashing.file_identity(hashing.files_below(tmp_path, "new") or [])
+    os.rename(tmp_path / "new", tmp_path / "d")
+    remembered = Fingerprint("0" * 32, "", 1)
+    stats.remember_moved("d", remembered, identity)
+    assert stats.fingerprint("d") == remembered
+    assert hashed == []
+
+
+def test_files_that_were_written_when_they_were_moved_are_hashed_again(
+    tmp_path: Path, stats: StatCache
+) -> None:
+    """An edit after the move could have given them the same time."""
+
+    move_into_place(tmp_path, stats, age=0)
+    assert stats.fingerprint("d") == hashing.fingerprint(tmp_path, "d")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: (d / "a").write_text("b"),
+        lambda d: (d / "a").write_text(""),
+        lambda d: (d / "a").rename(d / "a0"),
+        lambda d: (d / "b/c").unlink(),
+        lambda d: shutil.copy2(shutil.copy2(d / "a", d / "copy"), d / "a0") and (d / "a").unlink(),
+    ],
+)
+def test_files_that_were_changed_after_they_were_moved_are_hashed_again(
+    tmp_path: Path, change: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(StatCache):
+        def remember_moved(self, *args: Any) -> None:
+            change(tmp_path / "d")  # type: ignore[operator]
+            super().remember_moved(*args)
+
+    stats = Late(tmp_path, tmp_path / "index-file")
+    move_into_place(tmp_path, stats)
+    assert stats.fingerprint("d") == hashing.fingerprint(tmp_path, "d")
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_corrupted_archive_never_writes_outside_the_output(
 
 def unpack_verified(root: Path, data: bytes, md5: str) -> Fingerprint:
     with staging(root, "out") as staged:
-        found = archive.unpack_verified(io.BytesIO(data), root, OUT, staged, md5)
+        found, _ = archive.unpack_verified(io.BytesIO(data), root, OUT, staged, md5)
         staged.commit()
     return found
 

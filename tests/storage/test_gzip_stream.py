@@ -29,6 +29,9 @@ WEIGHTS = (
 )
 
 
+RECORDS = noise(6000) * 500
+
+
 def compressed(data: bytes, size: int = 1 << 20) -> bytes:
     stream = io.BytesIO()
     with GzipWriter(stream, 3) as writer:
@@ -74,6 +77,7 @@ def test_only_what_becomes_smaller_is_compressed(monkeypatch: pytest.MonkeyPatch
     levels.clear()
     assert len(compressed(TEXT)) < len(TEXT) / 5
     assert len(compressed(WEIGHTS)) < len(WEIGHTS) * 0.95
+    assert len(compressed(RECORDS)) < len(RECORDS) / 20
     assert set(levels) == {3}
 
 

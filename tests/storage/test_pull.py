@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from git_spacy.state.hashing import fingerprint
+from git_spacy.state import stat_cache
+from git_spacy.state.hashing import FileStat, fingerprint
+from git_spacy.storage import pull
 from git_spacy.storage.cache_store import CacheStore
 from tests.storage.conftest import Shared, fresh_clone
 from tests.storage.hostile import file, md5, replace_object, zipped
@@ -35,6 +37,28 @@ def test_pull_fetches_all_outputs_and_writes_the_same_lock(shared: Shared) -> No
     before = snapshot(shared.clone)
     assert shared.pull().err.splitlines()[-1] == "pulled 0, skipped 2"
     assert snapshot(shared.clone) == before
+
+
+def test_a_large_output_that_was_hashed_while_it_was_unpacked_is_not_hashed_again(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    real = stat_cache.digest_contents
+
+    def digest(root: Path, files: list[FileStat], algorithm: str = "md5") -> str:
+        hashed.extend(os.path.relpath(file.path, root) for file in files)
+        return real(root, files, algorithm)
+
+    shared.push()
+    monkeypatch.setattr(stat_cache, "digest_contents", digest)
+    monkeypatch.setattr(pull, "_SLOW_TO_HASH", 0)
+    assert "pulled 2, skipped 0" in shared.pull().err
+    assert "up to date" in shared.spacy("status", cwd=shared.clone).out
+    assert not any(path.startswith(("corpus", "model")) for path in hashed), hashed
+    assert snapshot(shared.clone) == snapshot(shared.made)
+    (shared.clone / "model/weights").write_text("HELL!")
+    assert "model" in shared.spacy("status", cwd=shared.clone).out
+    assert "model/weights" in hashed
 
 
 def test_outputs_are_pulled_if_a_dependency_is_partly_outside_the_sparse_checkout(
