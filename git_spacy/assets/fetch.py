@@ -67,7 +67,7 @@ from git_spacy.state.fetched_assets import (
 from git_spacy.state.hashing import digest_contents, files_below, fingerprint
 from git_spacy.state.stat_cache import StatCache
 
-JOBS = 16  # most wait for a server
+JOBS = 24  # most wait for a server; curl --parallel opens up to 50 connections, git-lfs 8
 
 # The first of these classes among the failures sets the exit code. What the user must decide or
 # correct comes before failures of this machine, and those before failures of a server.
