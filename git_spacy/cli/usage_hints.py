@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from git_spacy.cli import command_line
 from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.registry import ARGUMENTS, COMMANDS
-from git_spacy.errors import GitSpacyError
+from git_spacy.errors import GitSpacyError, UnknownRevision
 from git_spacy.project.diagnostics import closest_name
 
 # What completes the arguments of a command, if that is read quickly: users type these words with
@@ -147,3 +148,29 @@ def command_hint(arguments: Sequence[str], folder: str) -> str:
         return f"did you mean '{closest}'?"
     options = [] if folder == "." else ["-C", folder]
     return f"did you mean: {shlex.join(['git', 'spacy', *options, 'run', closest, *rest])}"
+
+
+def with_revision_hint(error: UnknownRevision, arguments: Sequence[str]) -> UnknownRevision:
+    """Return the error, with another hint if the user typed a command or an output for a commit."""
+
+    from git_spacy.project import loader
+
+    try:
+        commands = loader.load(loader.find(Path(command_line.in_project(""))), {}).commands
+    except (GitSpacyError, OSError):
+        return error
+    name = " ".join(error.revisions)
+    found = next(
+        (
+            command.name
+            for command in commands
+            if name in (command.name, *(path.text for path in command.produced))
+        ),
+        None,
+    )
+    if found is not None:
+        hint = f"to list its runs: git spacy log --command {shlex.quote(found)}"
+        if "restore" in arguments:
+            hint = "to restore all outputs of a commit: git spacy restore HEAD"
+        error.problems = (error.problems[0]._replace(hint=hint),)
+    return error
