@@ -223,6 +223,14 @@ class InvalidInput(GitSpacyError):
     exit_code = 2
 
 
+class UnknownRevision(InvalidInput):
+    """What the user typed as a commit, or as several, is none."""
+
+    def __init__(self, revisions: Iterable[str], hint: str) -> None:
+        self.revisions = tuple(revisions)
+        super().__init__(f"unknown revision '{' '.join(self.revisions)}'", hint=hint)
+
+
 class Refused(GitSpacyError):
     """The request is valid, but carrying it out would be unsafe."""
 

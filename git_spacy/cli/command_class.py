@@ -18,6 +18,7 @@ from collections.abc import Iterable
 import click
 
 from git_spacy.cli import command_line
+from git_spacy.errors import InvalidInput
 from git_spacy.light_typing import Any
 
 _NARROW = 60  # columns
@@ -76,6 +77,17 @@ class SpacyGroup(SpacyCommand, click.Group):
     """A command with subcommands."""
 
     command_class = SpacyCommand
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None:
+            from git_spacy.project.diagnostics import did_you_mean
+
+            name, path = args[0], ctx.command_path
+            hint = did_you_mean(name, self.list_commands(ctx)) or f"see '{path} -h'"
+            raise InvalidInput(f"'{name}' is not a {path} command", hint=hint)
+        return super().resolve_command(ctx, args)
 
 
 class OverridingCommand(SpacyCommand):

@@ -16,7 +16,6 @@ from git_spacy.cli.main import VERSION_OPTIONS
 from git_spacy.cli.registry import COMMANDS, SUMMARIES, summary
 from git_spacy.errors import InvalidInput
 from git_spacy.light_typing import Any
-from git_spacy.project.diagnostics import did_you_mean
 
 # words that users type as commands, and the options that they stand for
 _OPTION_NAMES = {"help": "-h", "version": "--version"}
@@ -58,9 +57,11 @@ class _CommandGroup(SpacyGroup):
             if len(args) == 1 or args[-1] == "--version":
                 self.parse_args(ctx, args[-1:])  # prints it and exits
         if args and args[0] not in COMMANDS:
+            from git_spacy.cli.usage_hints import command_hint
+
             raise InvalidInput(
                 f"'{args[0]}' is not a git spacy command",
-                hint=did_you_mean(args[0], COMMANDS) or "see 'git spacy -h'",
+                hint=command_hint(args, ctx.params["directory"]),
             )
         return super().resolve_command(ctx, args)
 
@@ -148,8 +149,7 @@ def _usage_error(error: click.ClickException, arguments: Sequence[str]) -> Inval
     if isinstance(error, click.NoSuchOption):
         from git_spacy.cli.usage_hints import option_hint
 
-        if hint := option_hint(error, arguments):
-            message = error.message  # without click's own suggestions
+        hint, message = option_hint(error, arguments), error.message  # not click's suggestions
     message = message.rstrip(".").replace("valid integer range", "valid integer")
     if message[1:2].islower():  # Click's messages begin with a capital letter
         message = message[0].lower() + message[1:]

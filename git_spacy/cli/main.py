@@ -14,7 +14,13 @@ from collections.abc import Sequence
 
 from git_spacy import __version__, interrupts
 from git_spacy.cli import command_line
-from git_spacy.errors import GitSpacyError, InternalError, Interrupted, local_failure
+from git_spacy.errors import (
+    GitSpacyError,
+    InternalError,
+    Interrupted,
+    UnknownRevision,
+    local_failure,
+)
 
 VERSION_OPTIONS = ("--version", "-V")
 
@@ -56,6 +62,10 @@ def _main(arguments: list[str]) -> int:
             code = group.run(arguments)
         sys.stdout.flush()
         return code
+    except UnknownRevision as error:
+        from git_spacy.cli.usage_hints import with_revision_hint
+
+        return _fail(with_revision_hint(error, arguments))
     except GitSpacyError as error:
         return _fail(error)
     except EOFError:  # a prompt that got no answer; `main` handles it

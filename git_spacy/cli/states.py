@@ -25,6 +25,7 @@ COLOURS = {
     "modified": "yellow", "missing": "red", "checksum_mismatch": "red", "orphaned": "red",
 }  # fmt: skip
 _TO_FETCH = ("missing", "stale", "checksum_mismatch")
+_MAX_NAMES = 3  # of private assets
 
 
 def show_skipped(command: str, count: str = "") -> None:
@@ -40,13 +41,30 @@ def next_steps(project: Project, current: Status, root: Path) -> list[str]:
     fetches them.
     """
 
+    by_hand = _private_assets(project, current)
     steps = " && ".join(_steps_to_run(project, current))
     if not steps:
-        return []
+        return by_hand
     lines = [f"Next: {steps}"]
     if pull := _pull_command(project, current, root):
         lines = [f"Next: {pull}", f"or, to run the commands here: {steps}"]
-    return [output.as_typed_here(line) for line in lines]
+    return [*by_hand, *(output.as_typed_here(line) for line in lines)]
+
+
+def _private_assets(project: Project, current: Status) -> list[str]:
+    """Return the line that names the private assets to add, before `git spacy assets` succeeds."""
+
+    from git_spacy.errors import sanitize
+
+    names = [
+        asset.dest.text
+        for asset in project.assets
+        if not (asset.extra or asset.has_source)
+        and current.assets.get(asset.dest.text) in _TO_FETCH
+    ]
+    shown = ", ".join(names[:_MAX_NAMES])
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return [f"First, add the private assets by hand: {sanitize(shown)}{more}"] if names else []
 
 
 def _pull_command(project: Project, current: Status, root: Path) -> str:
@@ -114,9 +132,8 @@ def _workflows_to_run(project: Project, stale: set[str]) -> list[Workflow]:
 
 def _steps_to_run(project: Project, current: Status) -> list[str]:
     steps = []
-    optional = {asset.dest.text for asset in project.assets if asset.extra}
-    wanted = [dest for dest, state in current.assets.items() if state in _TO_FETCH]
-    if set(wanted) - optional:
+    fetched = {asset.dest.text for asset in project.assets if asset.has_source and not asset.extra}
+    if any(current.assets[dest] in _TO_FETCH for dest in fetched & current.assets.keys()):
         steps.append("git spacy assets")
     stale = {
         name

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from git_spacy.cli import registry
 from git_spacy.errors import InvalidInput
+from git_spacy.project.diagnostics import did_you_mean
 
 COMMANDS = ("clone", "assets", "run", "dvc", "document", "push", "pull")
 # Options of weasel that have no effect here: only the necessary files are fetched anyway, and
@@ -27,9 +29,13 @@ def translate(arguments: Sequence[str]) -> list[str]:
     """
 
     if not arguments or arguments[0] not in COMMANDS:
+        name = arguments[0] if arguments else "-h"
+        is_ours = name == "-h" or name in registry.COMMANDS
         raise InvalidInput(
             "'git spacy project' takes the commands of 'spacy project': " + ", ".join(COMMANDS),
-            hint=f"without 'project': git spacy {arguments[0] if arguments else '-h'}",
+            hint=f"without 'project': git spacy {name}"
+            if is_ours
+            else did_you_mean(name, COMMANDS) or "see 'git spacy -h'",
         )
     command, *options = arguments
     options = [option for option in options if option not in _IGNORED_OPTIONS.get(command, ())]

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from git_spacy import sharing
-from git_spacy.errors import ExternalError, InvalidInput, Warn, warning
+from git_spacy.errors import ExternalError, InvalidInput, UnknownRevision, Warn, warning
 from git_spacy.file_locks import file_lock
 from git_spacy.git import commits, objects, sealed_notes
 from git_spacy.git.new_objects import NewObjects, ReadTree
@@ -533,7 +533,10 @@ def resolve_revisions(repository: Repository, revisions: Sequence[str]) -> list[
     if done.returncode or not ids:
         if tuple(revisions) == ("HEAD",):
             raise InvalidInput("the repository has no commits yet", hint="git commit")
-        raise InvalidInput(f"unknown revision '{' '.join(revisions)}'", hint="git log --oneline")
+        hint = "git log --oneline"
+        if commits.is_shallow(repository):
+            hint += "\nthis clone is shallow; to fetch older commits: git fetch --unshallow"
+        raise UnknownRevision(revisions, hint)
     return ids
 
 

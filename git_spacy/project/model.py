@@ -60,6 +60,12 @@ class Asset(NamedTuple):
     license: str = ""
 
     @property
+    def has_source(self) -> bool:
+        """Whether the asset is fetched; a private one is not."""
+
+        return bool(self.url or self.git)
+
+    @property
     def content_checksum(self) -> Checksum | None:
         """The checksum of what is at `dest`; None if it is not known."""
 

@@ -89,7 +89,10 @@ class NodeReader:
         else:
             hint = "begin each item with '- '"
             if isinstance(node.value, str):
-                hint = f"write it as a list: ['{node.value}']"
+                # quotes or backslashes inside need those of JSON
+                is_plain = not {"'", "\n"} & set(node.value)
+                item = f"'{node.value}'" if is_plain else json.dumps(node.value, ensure_ascii=False)
+                hint = f"write it as a list: [{item}]"
             self.problem(
                 node, f"{_quoted(name)} must be a list, not {type_name(node)}", hint, at_key=True
             )

@@ -116,6 +116,9 @@ _CONSTRUCTORS: dict[str, Any] = {
 }
 
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # its marks, as written by PowerShell
+
+
 def _decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES:,} bytes"
@@ -125,7 +128,8 @@ def _decode(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         position = _position(data[: error.start].decode("utf-8", "replace"))
         message = f"byte 0x{data[error.start]:02x} is not valid UTF-8"
-        hint = "save the file as UTF-8 (it may be in Latin-1)"
+        encoding = "UTF-16" if data.startswith(_UTF_16) else "Latin-1"
+        hint = f"save the file as UTF-8 (it may be in {encoding})"
         raise _ParseError(Diagnostic(message, hint, file, *position)) from None
     if control := _CONTROL.search(text):
         position = _position(text[: control.start()])

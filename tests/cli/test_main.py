@@ -20,7 +20,7 @@ from git_spacy.cli.group import group
 from git_spacy.cli.registry import COMMANDS, summary
 from git_spacy.errors import InvalidInput
 from tests.testing.projects import Spacy, process, project, two_steps
-from tests.testing.repositories import git
+from tests.testing.repositories import git, repository
 from tests.testing.waiting import PATIENCE
 
 
@@ -160,6 +160,58 @@ workflows: {all: [report]}
     assert spacy(*meant.split()).code == 0
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("run --all", "run all"),
+        ("run all --froce", "run all --force"),
+        ("run all --no-restor", "run all --no-restore"),
+        ("run -d all", "run -D all"),
+        ("clean --all --dry-run", "clean all --dry-run"),
+        ("check --lock", "check lock"),
+        ("init --merge --dry-run", "init merge --dry-run"),
+        ("log -1", "log -n 1"),
+        ("log -12 --all", "log -n 12 --all"),
+        ("train", "run train"),
+        ("trian --dry-run", "run train --dry-run"),
+        ("project assets --froce", "project assets --force"),
+    ],
+)
+def test_a_slip_in_an_option_or_a_command_gets_the_command_line_that_works(
+    tmp_path: Path, spacy: Spacy, typed: str, meant: str
+) -> None:
+    """The options of Git and spaCy, arguments with dashes, and commands of the project."""
+
+    text = "commands: [{name: train, script: [python -c pass]}]\nworkflows: {all: [train]}\n"
+    root = project(repository(tmp_path / "r"), text)
+    for options, cwd in ((), root), (("-C", str(root)), tmp_path):
+        done = spacy(*options, *typed.split(), cwd=cwd)
+        assert done.code == 2
+        error, hint = done.err.splitlines()
+        assert "mean" not in error
+        expected = " ".join(("git spacy", *options, meant))
+        assert hint == f"hint: did you mean: {expected}"
+        assert spacy(*options, *meant.split(), cwd=cwd).code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("notes pul", "did you mean 'pull'?"),
+        ("lock foo", "see 'git spacy lock -h'"),
+        ("stat", "did you mean 'status'?"),
+        ("foo", "see 'git spacy -h'"),
+        ("log --since yesterday", "see 'git spacy log -h'"),
+        ("report --open", "see 'git spacy report -h'"),
+        ("run -Fx", "see 'git spacy run -h'"),
+    ],
+)
+def test_what_resembles_nothing_gets_no_guess(spacy: Spacy, typed: str, hint: str) -> None:
+    done = spacy(*typed.split())
+    assert done.code == 2
+    assert done.err.splitlines()[1:] == [f"hint: {hint}"]
+
+
 def test_an_unknown_option_that_could_be_two_variables_gets_no_guess(
     tmp_path: Path, spacy: Spacy
 ) -> None:
@@ -185,11 +237,11 @@ def usage_errors() -> Iterator[tuple[str, ...]]:
     """Yield command lines with a usage error of each kind, for each command that can have it."""
 
     yield ("-C",)
-    yield ("--nonsense",)
+    yield ("--qqqq",)
     for words, command in all_commands():
         if command.hidden:
             continue
-        yield (*words, "--nonsense")
+        yield (*words, "--qqqq")
         for option in command.params:
             if isinstance(option, click.Option) and option.is_flag:
                 yield (*words, f"{option.opts[-1]}=value")
@@ -197,9 +249,9 @@ def usage_errors() -> Iterator[tuple[str, ...]]:
                 # which is the value of an option that needs none, such as `status --remote`
                 yield (*words, option.opts[-1])
                 if isinstance(option.type, click.IntRange | click.Choice):
-                    yield (*words, option.opts[-1], "nonsense")
+                    yield (*words, option.opts[-1], "qqqq")
         if isinstance(command, click.Group):
-            yield (*words, "nonsense")
+            yield (*words, "qqqq")
         elif all(argument.nargs == 1 for argument in command.params):
             yield (*words, "1", "2", "3")
 
@@ -213,7 +265,7 @@ def test_the_hint_of_a_usage_error_is_about_the_command_that_was_typed(
     done = spacy(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
-    words = [word for word in arguments[:2] if word.isalpha() and word not in ("nonsense", "value")]
+    words = [word for word in arguments[:2] if word.isalpha() and word not in ("qqqq", "value")]
     typed = "git spacy" + "".join(f" {word}" for word in words)
     hint = done.err.splitlines()[1]
     assert hint == f"hint: see '{typed} -h'"

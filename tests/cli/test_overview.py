@@ -63,6 +63,32 @@ def test_assets_are_fetched_before_commands_that_depend_on_them(
     ]
 
 
+def test_private_assets_are_added_by_hand_before_the_next_step(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    made = project(
+        tmp_path,
+        "assets: [{dest: a}, {dest: b}, {dest: c}, {dest: d}, {dest: e, extra: true}]\n"
+        "commands: [{name: use, script: [cp a y], deps: [a], outputs: [y]}]\n"
+        "workflows: {all: [use]}\n",
+        {"b": "b"},
+    )
+    for arguments in ([], ["status"]):
+        assert "by hand: a, c, d\nNext: git spacy run all\n" in spacy(*arguments, cwd=made).out
+    for name in "cd":
+        (made / name).write_text(name)
+    assert "First, add the private assets by hand: a\n" in spacy(cwd=made).out
+    (made / "a").write_text("a")
+    assert "by hand" not in spacy(cwd=made).out
+    assert spacy("run", "all", cwd=made).code == 0  # what "Next" says
+    (made / "c").unlink()
+    assert "by hand: c\nFor details" in spacy(cwd=made).out
+    text = (made / "project.yml").read_text().replace("{dest: b}", "{dest: b, url: nowhere}")
+    (made / "project.yml").write_text(text.replace("e, extra", "f, url: x, extra"))
+    (made / "b").unlink()
+    assert "by hand: c\nNext: git spacy assets\n" in spacy(cwd=made).out
+
+
 def test_it_fits_on_one_screen_for_large_projects(tmp_path: Path, spacy: Spacy) -> None:
     names = [f"workflow-number-{number}" for number in range(30)]
     flows = "".join(f"  {name}: [c]\n" for name in names)

@@ -51,7 +51,9 @@ def test_dvc_takes_its_arguments_in_weasel_s_order(tmp_path: Path, spacy: Spacy)
             "clone, assets, run, dvc, document, push, pull\nhint: without 'project': git spacy -h",
         ),
         (["project", "status"], "without 'project': git spacy status"),
-        (["project", "run", "--forse"], "see 'git spacy run -h'"),
+        (["project", "rnu", "all"], "did you mean 'run'?"),
+        (["project", "evaluate"], "see 'git spacy -h'"),
+        (["project", "run", "--forse"], "did you mean: git spacy project run --force"),
     ],
 )
 def test_commands_that_weasel_does_not_have_are_errors(

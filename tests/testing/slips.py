@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -176,6 +177,8 @@ def follow(text: str, problem: Diagnostic) -> str | None:
         lines[index] = before + after.replace(match[1], f"'{match[1]}'", 1)
     elif match := re.fullmatch(r"write it as a list: (\['(.+)'\])", hint):
         lines[index] = re.sub(rf"(?<=: ){re.escape(match[2])}", match[1], line, count=1)
+    elif match := re.fullmatch(r"write it as a list: (\[(\".+\")\])", hint):
+        lines[index] = line.replace(json.loads(match[2]), match[1], 1)
     elif match := re.fullmatch(r"write '(\w+): true'", hint):
         lines[index] = re.sub(rf"{match[1]}: [^,}}]+", f"{match[1]}: true", line)
     else:

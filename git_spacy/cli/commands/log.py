@@ -9,6 +9,7 @@ from itertools import islice
 from git_spacy.cli import output
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.declared import command, parameter
+from git_spacy.errors import InvalidInput
 from git_spacy.git.notes import AnnotatedCommit
 from git_spacy.history.commit_runs import CommitRuns, RecordedRun
 from git_spacy.history.run_record import RunRecord
@@ -113,7 +114,21 @@ def log(
     count = None  # unless the user leaves the pager early
     with output.paged(context.cwd):
         count = _show_commits(commits_with_runs, folder, None if all_metrics else 4)
-    hidden.report(is_empty=count == 0)
+    hidden.report(context, name, is_empty=count == 0)
+
+
+def _check_name(context: CommandContext, name: str) -> None:
+    """Report a name without any run that is not that of a command either. Raises InvalidInput."""
+
+    from git_spacy.project.diagnostics import did_you_mean
+
+    try:
+        names = [command.name for command in context.project.commands]
+    except InvalidInput:
+        return
+    if name not in names:
+        hint = did_you_mean(name, names) or f"available: {', '.join(names)}"
+        raise InvalidInput(f"unknown command '{name}', and no run of it is recorded", hint=hint)
 
 
 class _Hidden:
@@ -127,7 +142,7 @@ class _Hidden:
             self.number += commit.experiments
             yield commit
 
-    def report(self, *, is_empty: bool) -> None:
+    def report(self, context: CommandContext, name: str | None, *, is_empty: bool) -> None:
         from git_spacy.cli import history_format
 
         if self.number:
@@ -135,6 +150,8 @@ class _Hidden:
             text = f"{runs} not in a commit; to see them: git spacy log --all"
             output.message(output.as_typed_here(text))
         elif is_empty:
+            if name is not None:
+                _check_name(context, name)
             output.message(history_format.no_runs_message())
 
 

@@ -104,7 +104,7 @@ def _latest_logs(context: CommandContext, name: str) -> list[RunLog]:
         what = f"of '{name}'" if name else "in this project"
         raise CheckFailed(
             f"no run {what} is logged in this worktree",
-            hint=f"git spacy run --force --log {shlex.quote(name)}".removesuffix(" ''"),
+            hint=f"git spacy run --force --log {shlex.quote(name or _runnable_name(context))}",
         )
     return []
 
@@ -118,6 +118,17 @@ def _command_names(context: CommandContext, name: str) -> list[str]:
         return [command.name for command in graph.expand_names(context.project, (name,))]
     except InvalidInput:
         return []
+
+
+def _runnable_name(context: CommandContext) -> str:
+    """Return a name that `run` accepts: the first workflow or command, if project.yml is valid."""
+
+    try:
+        project = context.project
+    except InvalidInput:
+        return "NAME"
+    workflows = [workflow.name for workflow in project.workflows]
+    return next(iter([*workflows, *(command.name for command in project.commands)]), "NAME")
 
 
 def _recorded_logs(context: CommandContext, name: str) -> list[RunLog]:

@@ -381,3 +381,53 @@ def test_log_reads_only_the_notes_that_it_shows(
     assert ids == [git(scored, "notes", "--ref=spacy", "list", first)]
     spacy("log", "--all", cwd=scored)
     assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("command", ["log", "show", "diff", "provenance", "report", "lock rebuild"])
+@pytest.mark.parametrize("name", ["prepare", "data"])
+def test_a_command_or_an_output_in_place_of_a_commit_gets_the_hint_to_list_its_runs(
+    scored: Path, spacy: Spacy, command: str, name: str
+) -> None:
+    spacy("run", "all", cwd=scored)
+    done = spacy(*command.split(), name, cwd=scored)
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        f"error: unknown revision '{name}'",
+        "hint: to list its runs: git spacy log --command prepare",
+    ]
+    assert "prepare" in spacy("log", "--command", "prepare", cwd=scored).out
+
+
+def test_restore_of_a_command_gets_the_hint_to_restore_a_commit(scored: Path, spacy: Spacy) -> None:
+    spacy("run", "all", cwd=scored)
+    keep(scored, "Run it")
+    assert spacy("restore", "score", cwd=scored).err.endswith(": git spacy restore HEAD\n")
+    assert spacy("restore", "HEAD", cwd=scored).code == 0
+
+
+def test_an_unknown_command_without_runs_is_an_error(scored: Path, spacy: Spacy) -> None:
+    """But the runs of a command that project.yml no longer has are listed."""
+
+    spacy("run", "all", cwd=scored)
+    done = spacy("log", "--command", "scroe", cwd=scored)
+    assert done.code == 2
+    assert done.err.endswith("no run of it is recorded\nhint: did you mean 'score'?\n")
+    text = (scored / "project.yml").read_text()
+    (scored / "project.yml").write_text(text.replace("name: score", "name: rate"))
+    assert "score" in spacy("log", "--command", "score", cwd=scored).out
+    assert spacy("log", "--command", "score", cwd=scored).code == 0
+    assert "no runs are recorded" in spacy("log", "--command", "rate", cwd=scored).err
+
+
+def test_an_older_commit_than_those_of_a_shallow_clone_gets_the_hint_to_fetch_it(
+    scored: Path, tmp_path: Path, spacy: Spacy
+) -> None:
+    spacy("run", "all", cwd=scored)
+    keep(scored, "Run it")
+    git(tmp_path, "clone", "-q", "--depth", "1", scored.as_uri(), "shallow")
+    shallow = tmp_path / "shallow"
+    done = spacy("diff", "HEAD~1", cwd=shallow)
+    assert done.code == 2
+    assert done.err.endswith("older commits: git fetch --unshallow\n")
+    git(shallow, "fetch", "-q", "--unshallow")
+    assert spacy("diff", "HEAD~1", cwd=shallow).code == 0

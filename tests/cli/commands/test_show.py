@@ -80,6 +80,15 @@ def test_logs_of_other_worktrees_are_found_by_commit(root: Path, spacy: Spacy) -
     assert len(os.listdir(run_logs.log_folder(root))) == 2
 
 
+def test_a_project_without_logs_gets_a_hint_that_makes_one(root: Path, spacy: Spacy) -> None:
+    other = root.parent / "other"
+    git(root, "worktree", "add", "-q", str(other), "HEAD")
+    done = spacy("show", "--log", cwd=other)
+    assert done.code == 1
+    assert spacy(*hint_of(done.err), cwd=other).code == 0
+    assert "printed" in spacy("show", "--log", cwd=other).out
+
+
 def test_a_missing_log_is_reported_with_a_hint_that_helps(root: Path, spacy: Spacy) -> None:
     done = spacy("show", "--log", "later", cwd=root)
     assert (done.code, done.out) == (1, "")
