@@ -412,14 +412,13 @@ def choose_objective(name: str, metrics: Mapping[str, float]) -> str:
     if not names:
         message = "the metrics files of the trials have no numbers"
         raise InvalidInput(message, file="--search", hint="write numbers into them")
-    choices = f"there are: {', '.join(names)}"
     if not name:
-        message = f"which metric is the objective? {choices}"
+        message = f"which metric is the objective? there are: {', '.join(names)}"
         raise InvalidInput(message, file="--search", hint=f"add --objective {names[0]}")
     raise InvalidInput(
-        f"there is no metric '{name}'; {choices}",
+        f"unknown metric '{name}'",
         file="--objective",
-        hint=did_you_mean(name, metrics) or f"e.g. --objective {names[0]}",
+        hint=did_you_mean(name, metrics) or f"available: {', '.join(names)}",
     )
 
 

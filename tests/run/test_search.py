@@ -208,8 +208,7 @@ def test_an_objective_that_is_not_clear_is_an_error_with_a_hint_that_works(
     assert (wrong.code, "hint: did you mean 'good'?\n" in wrong.err) == (2, True)
     other = spacy("run", "all", *FEW, "--objective", "speed", cwd=root)
     assert other.err.endswith(
-        "--objective: error: there is no metric 'speed'; there are: good, new\n"
-        "hint: e.g. --objective good\n"
+        "--objective: error: unknown metric 'speed'\nhint: available: good, new\n"
     )
     assert spacy("run", "all", *FEW, "--objective", "good", cwd=root).code == 0
     # once the project has the file, nothing runs before the error
