@@ -224,6 +224,7 @@ class _Reader(NodeReader):
         values: dict[str, Any] = {}
         for name, node in definitions.items():
             values[name] = self._or_problem(node, partial(variables.definition, name))
+            self._warn_of_slips(node, values[name])
             if warning := variables_table.digits_warning(node):
                 self.warn(node, *warning)
         entries = {
@@ -265,7 +266,16 @@ class _Reader(NodeReader):
         if "{" in node.value:
             self._raw[node.line, node.column] = node.value
         value = self._or_problem(node, lambda: variables.fill(node.value, in_list=in_list))
+        self._warn_of_slips(node, value)
         return variables_table.as_node(value, node)._replace(written=node.value)
+
+    def _warn_of_slips(self, node: Node, filled: Any) -> None:
+        """Warn of what is meant as a reference but stays as it is, e.g. '{vars.x}'."""
+
+        if isinstance(node.value, str) and ("{" in node.value or "$" in node.value):
+            for slip, reference in self._variables.unread_references(node.value, filled).items():
+                message = f"'{slip}' is not replaced by the value of a variable"
+                self.warn(node, message, f"write {reference}")
 
     def _or_problem(self, node: Node, resolve: Callable[[], Any]) -> Any:
         """Return the result of `resolve`; if it fails, report that and return the raw value."""

@@ -132,7 +132,11 @@ class _Search:
 
         text = "\n".join([*self._lines[:index], line, *self._lines[index + 1 :], ""])
         try:
-            return 0, len(self._parse(text.encode()))
+            warnings = self._parse(text.encode())
+            # a key that is unknown where the edit moves it was better where it is
+            if any(w.line == index + 1 and w.message.startswith("unknown key") for w in warnings):
+                return None
+            return 0, len(warnings)
         except (InvalidInput, Refused) as error:
             left = error.problems
         if any(other.message == problem.message and other.line <= problem.line for other in left):

@@ -22,7 +22,12 @@ VARIABLE = compile_late(r"\$\{([^${}\s]+)\}")
 # `{{NAME}}` is an escaped `{NAME}`; braces around anything but a name are left alone
 _BRACED = compile_late(r"\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 ENVIRONMENT = compile_late(r"\$\{env[.:]([^${}\s]+)\}")
+# what is almost a reference: `{vars.x}`, `${ vars.x }`, `${vars.x`, `$(vars.x)` or `$vars.x`
+_ALMOST = compile_late(
+    r"(\$?\{{1,2}\s{0,4}|\$\(?)((?:vars|variables|env)[.:]\w[\w.:-]*)(\s{0,4}[})]{0,2})"
+)
 _COMMIT_ID = compile_late(r"(?=.{7,40}$)[0-9]+e[0-9]+")
+_TABLES = ("vars", "variables", "env")
 MAX_TEXT = 1 << 16
 
 
@@ -72,6 +77,40 @@ class Variables:
         """Return `value` with references in strings substituted. Raises VariableError."""
 
         return self._fill(value, (), in_list)
+
+    def unread_references(self, text: str, filled: Any) -> dict[str, str]:
+        """Return what is meant as a reference in `text` but is not one, with the right spelling.
+
+        `filled` is the text after substitution. Weasel leaves such a slip in place, and so do we.
+        """
+
+        # substitution leaves no trace of a right reference, so that most texts end here
+        if not isinstance(filled, str) or not any(table in filled for table in _TABLES):
+            return {}
+        slips = {}
+        for match in _ALMOST.finditer(text):
+            opening, written, closing = match.groups()
+            if opening == "${" and closing.startswith("}"):
+                continue
+            if opening == "$":
+                closing = ""
+            if opening.lstrip("$")[:1] == "{" and opening[0] != "$" and "}" not in closing:
+                continue  # `{vars.x` may begin a dictionary
+            name = self._known_prefix(written.replace(":", "."))
+            if name:
+                is_whole = len(name) == len(written)
+                slip = opening + written[: len(name)] + (closing.rstrip() if is_whole else "")
+                slips[slip] = f"${{{name}}}"
+        return slips
+
+    def _known_prefix(self, name: str) -> str:
+        """Return the longest part of `name`, from its start, that is a variable, or ''."""
+
+        while name and name not in self.leaves:
+            if name.startswith("env.") and name[4:] in self.environment:
+                return name
+            name = name[: max(name.rfind("."), name.rfind("-"), 0)]
+        return name
 
     def _value(self, name: str, chain: tuple[str, ...]) -> Any:
         if name in self._resolved:

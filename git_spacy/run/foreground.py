@@ -235,7 +235,8 @@ def _start_error(step: Step, root: Path, environ: Mapping[str, str]) -> ScriptFa
     if os.sep in program and (root / program).exists():
         hint = f"chmod +x {program}, or name its interpreter"
         return ScriptFailed(f"'{program}' cannot be executed", 126, file=step.shown, hint=hint)
-    hint = missing_tools.install_hint(program, root)
+    hint = missing_tools.misspelt_hint(program, environ.get("PATH"))
+    hint = hint or missing_tools.install_hint(program, root)
     if shutil.which(program, path=environ.get("PATH")):
         hint = f"check the first line of '{shutil.which(program, path=environ.get('PATH'))}'"
     return ScriptFailed(f"program not found: '{program}'", 127, file=step.shown, hint=hint)

@@ -15,11 +15,14 @@ from git_spacy.errors import Refused
 from git_spacy.files import open_beneath
 from git_spacy.light_typing import NamedTuple
 from git_spacy.patterns import compile_late
+from git_spacy.project.diagnostics import closest_name
 
 REQUIREMENTS = "requirements.txt"
 _READ_LIMIT = 1 << 16  # bytes of requirements.txt
 _PYTHON = compile_late(r"python[\d.]*")
 _REQUIREMENT = compile_late(rb"^[ \t]*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+_LONG_PROGRAMS = ("python", "python3", "spacy")
+_PROGRAMS = (*_LONG_PROGRAMS, "pip", "bash", "sh", "git", "dvc")
 # tools that cannot be installed from the public package index
 _INSTALL_HINTS = {
     "prodigy": "Prodigy is licensed; how to get and install it: https://prodi.gy/docs/install",
@@ -50,6 +53,20 @@ def parse_module(arguments: Sequence[str]) -> PythonModule | None:
         return None
     name = words[2].partition(".")[0]
     return PythonModule(name, words[0], environ) if name.isidentifier() else None
+
+
+def misspelt_hint(program: str, path: str | None) -> str:
+    """Return a hint that names the usual program that `program` is close to and that the PATH has,
+    or ""."""
+
+    import shutil
+
+    if os.sep in program or _PYTHON.fullmatch(program):  # e.g. python3.13 is not a slip
+        return ""
+    swapped = (name for name in _PROGRAMS if sorted(name) == sorted(program))
+    # of shorter names, too many are similar: zsh is not a slip
+    closest = next(swapped, None) or closest_name(program, _LONG_PROGRAMS, cutoff=0.8)
+    return f"did you mean '{closest}'?" if closest and shutil.which(closest, path=path) else ""
 
 
 def install_hint(name: str, root: Path) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from git_spacy.errors import Diagnostic, InvalidInput
+from git_spacy.patterns import compile_late
 from git_spacy.project.model import Command
 from git_spacy.project.script_line import (
     Problem,
@@ -19,6 +20,8 @@ from git_spacy.project.variables import environment_names
 from git_spacy.run.script import SHELL, with_shell_variables
 
 _SET_BY_SHELL = frozenset(("PWD", "OLDPWD", "PPID", "IFS", "LINENO", "OPTIND", "PS4"))
+_TABLES = ("vars", "variables", "env")
+_DOLLAR_REFERENCE = compile_late(r"\$(\w+)[.:](\w+(?:\.\w+)*)")
 
 
 def check_scripts(
@@ -77,6 +80,13 @@ def _problems_in_shell(
             return
     for name in line.variables:
         if name not in environ and name not in _SET_BY_SHELL:
+            slips = _DOLLAR_REFERENCE.finditer(line.text) if name in _TABLES else ()
+            references = [slip for slip in slips if slip[1] == name]
+            for slip in references:
+                message = f"a shell reads '{slip[0]}' as its own variable '{name}'"
+                yield Problem(message, f"write ${{{name}.{slip[2]}}}")
+            if references:
+                continue
             hint = f"export {name}=…\nor, if it is just text, put it in single quotes: '${name}'"
             yield Problem(f"the environment variable '{name}' is not set", hint)
     from git_spacy.run.foreground import shell_complaint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -482,6 +483,52 @@ spacy_version: anything
     assert project.workflows == (("w", ("c", "c"), 8, ()),)
     assert project.remotes == (("default", "s3://bucket"), ("other", "/mnt"))
     assert project.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("slip", "right"),
+    [
+        ("{vars.x}", "${vars.x}"),
+        ("{{ vars.x }}", "${vars.x}"),
+        ("${ vars.x }", "${vars.x}"),
+        ("${vars.x", "${vars.x}"),
+        ("${vars:a.b", "${vars.a.b}"),
+        ("$(vars.x)", "${vars.x}"),
+        ("$vars.x", "${vars.x}"),
+        ("{env.KEY}", "${env.KEY}"),
+    ],
+)
+def test_what_is_almost_a_reference_gets_a_warning_and_stays_as_it_is(
+    slip: str, right: str
+) -> None:
+    text = f"vars: {{x: en, a: {{b: 1}}}}\nenv: {{KEY: K}}\ntitle: 'to {slip}/${{vars.x}}'\n"
+    project = loader.parse(text.encode()).project
+    assert project.title == f"to {slip}/en"
+    assert [warning.format() for warning in project.warnings] == [
+        f"project.yml:3:1: warning: '{slip}' is not replaced by the value of a variable"
+        f"\nhint: write {right}"
+    ]
+
+
+def test_a_variable_that_contains_almost_a_reference_gets_the_only_warning() -> None:
+    text = b"vars: {x: en, y: 'to/{vars.x}'}\ntitle: ${vars.y}\ndescription: a ${vars.x}\n"
+    assert loader.parse(text).project.warnings[0].line == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "python -c 'print({vars.y}, {x}, f\"{x!r}\")'",
+        "echo $HOME ${vars.x} ${env.KEY} $x {x}",
+        "awk '{print $1}' vars.x",
+        "python -c 'd = {\"vars.x\": 1}; {vars.x: 1}'",
+        "echo vars.x {other.x}",
+    ],
+)
+def test_other_braces_get_no_warning(script: str) -> None:
+    lines = ["vars: {x: en}", "env: {KEY: K}", "commands:", "  - name: a", "    script:"]
+    text = "\n".join([*lines, f"      - {json.dumps(script)}", ""])
+    assert loader.parse(text.encode()).project.warnings == ()
 
 
 def test_overrides_replace_variables_on_load(tmp_path: Path) -> None:

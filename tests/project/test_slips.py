@@ -98,6 +98,17 @@ def test_a_slip_is_named_with_the_edit_to_make(line: str, message: str, hint: st
     assert message not in {problem.message for problem in diagnostics(edited)}
 
 
+@pytest.mark.parametrize("more", ["", "    description: x\n"])
+def test_a_string_in_place_of_the_mapping_git_gets_the_hint_of_its_keys(more: str) -> None:
+    text = f"assets:\n  - dest: assets/x\n    git: https://example.org/a\n{more}"
+    (problem,) = diagnostics(text)
+    assert (problem.line, problem.message, problem.hint) == (
+        3,
+        "'git' must be a mapping, not a string",
+        "write 'repo:' and 'path:' lines below it, indented",
+    )
+
+
 CASES = [
     *[data.decode() for data, *_ in ONE_PROBLEM.values() if b"\xe9" not in data],
     *[text for text, *_ in MESSAGES],

@@ -4,6 +4,7 @@ before the line runs."""
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -132,3 +133,28 @@ def test_a_python_that_cannot_be_queried_reports_its_own_error(
     broken.write_text(f"#!{sys.executable}\nraise SystemExit(9)\n")
     broken.chmod(0o755)
     assert run_lines(spacy, tmp_path, f"{broken} -m {MISSING_MODULE}").code == 9
+
+
+@pytest.mark.parametrize(
+    ("program", "hint"),
+    [
+        ("pyhton", "did you mean 'python'?"),
+        ("bahs", "did you mean 'bash'?"),
+        ("streamlitt", "install the package that provides 'streamlitt'"),
+    ],
+)
+def test_a_misspelt_program_gets_the_usual_one_as_its_hint(
+    tmp_path: Path, spacy: Spacy, program: str, hint: str
+) -> None:
+    done = run_lines(spacy, tmp_path, f"{program} -c pass")
+    assert done.code == 127
+    assert f"program not found: '{program}'\nhint: {hint}" in done.err
+
+
+@pytest.mark.parametrize("program", ["zsh", "dash", "pipx", "python3.99", "./pyhton", "spark"])
+def test_a_program_that_is_not_misspelt_gets_no_suggestion(program: str) -> None:
+    assert missing_tools.misspelt_hint(program, os.environ["PATH"]) == ""
+
+
+def test_a_usual_program_that_is_not_installed_is_not_suggested(tmp_path: Path) -> None:
+    assert missing_tools.misspelt_hint("pyhton", str(tmp_path)) == ""

@@ -101,6 +101,35 @@ def test_a_line_of_which_a_part_fails_is_not_done(
 
 
 @pytest.mark.parametrize(
+    ("line", "hints"),
+    [
+        ("echo $vars.a.lang > a", ["hint: write ${vars.a.lang}"]),
+        (
+            "echo $env.KEY $UNSET_HERE",
+            [
+                "hint: write ${env.KEY}",
+                "hint: export UNSET_HERE=…",
+                "hint: or, if it is just text, put it in single quotes: '$UNSET_HERE'",
+            ],
+        ),
+        (
+            "echo $env-x",
+            [
+                "hint: export env=…",
+                "hint: or, if it is just text, put it in single quotes: '$env'",
+            ],
+        ),
+    ],
+)
+def test_a_variable_of_the_project_written_as_one_of_the_shell_gets_the_right_spelling(
+    tmp_path: Path, spacy: Spacy, line: str, hints: list[str]
+) -> None:
+    done = spacy("run", "c0", cwd=commands(tmp_path, [line]))
+    assert done.code == 2
+    assert [text for text in done.err.splitlines() if text.startswith("hint:")] == hints
+
+
+@pytest.mark.parametrize(
     ("line", "hint"),
     [
         ("cd sub", "remove it"),
