@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -18,6 +19,9 @@ from git_spacy.project import loader, variable_usage
 from git_spacy.project.model import Command, Project
 from git_spacy.project.variable_usage import VariableUsage
 from git_spacy.project.variables import full_name, parse_override
+
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_RANGE = re.compile(_NUMBER + r"\.\." + _NUMBER)
 
 CommandSelector = Callable[[Project], Iterable[Command]]
 
@@ -36,6 +40,13 @@ def parse_axis(text: str, option: str = "--matrix") -> Axis:
     """
 
     name, separator, values = text.partition("=")
+    if option == "--matrix" and name and (ends := _RANGE.fullmatch(values)):
+        low, high = ends.groups()
+        raise InvalidInput(
+            f"'{values}' is a range, which only --search takes",
+            file=option,
+            hint=f"list the values: {option} {name}={low},{high}, or: --search {text}",
+        )
     whole = parse_override(values)
     parsed = whole if isinstance(whole, list) else list(map(parse_override, values.split(",")))
     if not name or not separator or not parsed or "" in parsed:

@@ -103,13 +103,18 @@ def resolve_address(project: Project, settings: Settings, name: str | None) -> R
     if not hint and known:
         hint = f"known remotes: {', '.join(known)}"
     elif not hint:
-        setting = shlex.quote(f"spacy.remote.{wanted}.url")
-        hint = f"add it under 'remotes', or: git config {setting} URL"
+        hint = configure_hint(wanted)
     raise InvalidInput(
         f"unknown remote '{wanted}'" if name or known else "no remote is configured",
         file="project.yml",
         hint=hint,
     )
+
+
+def configure_hint(name: str) -> str:
+    """Return how to configure the remote `name`."""
+
+    return f"add it under 'remotes', or: git config {shlex.quote(f'spacy.remote.{name}.url')} URL"
 
 
 def is_address(text: str) -> bool:

@@ -11,7 +11,7 @@ from git_spacy.errors import InvalidInput
 from git_spacy.project.diagnostics import did_you_mean
 from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
-from git_spacy.storage.remote import is_address
+from git_spacy.storage.remote import configure_hint, is_address
 
 
 class OutputSelection(NamedTuple):
@@ -57,7 +57,8 @@ def select_outputs(
     for name in rest:
         pairs = _named(project, root, name, cwd)
         if not pairs:
-            raise _unknown_name(project, remotes if remote is None else (), name)
+            may_be_remote = remote is None and name == rest[0]
+            raise _unknown_name(project, remotes if may_be_remote else (), name, may_be_remote)
         for command, path in pairs:
             chosen.setdefault(command.name, {})[path] = None
     outputs = {name: tuple(paths) for name, paths in chosen.items()}
@@ -109,7 +110,9 @@ def _at_path(project: Project, root: Path, name: str, cwd: Path) -> list[_Pair]:
     return []
 
 
-def _unknown_name(project: Project, remotes: Collection[str], name: str) -> InvalidInput:
+def _unknown_name(
+    project: Project, remotes: Collection[str], name: str, may_be_remote: bool
+) -> InvalidInput:
     commands = [workflow.name for workflow in project.workflows]
     commands += [command.name for command in project.commands]
     outputs = [path.text for command in project.commands for path in command.outputs]
@@ -120,6 +123,9 @@ def _unknown_name(project: Project, remotes: Collection[str], name: str) -> Inva
         hint = f"an output is transferred as a whole: '{whole[0]}'"
     elif name in in_git:
         hint = "it belongs in Git, since it is listed under 'outputs_no_cache'"
+    elif may_be_remote and not remotes and "/" not in name:
+        message = f"unknown command or output '{name}', and no remote is configured"
+        return InvalidInput(message, file="project.yml", hint=hint or configure_hint(name))
     elif not hint and (known := list(dict.fromkeys((*remotes, *outputs)))):
         hint = f"available: {', '.join(known)}"
     noun = "remote, command or output" if remotes else "command or output"

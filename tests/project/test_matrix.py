@@ -119,6 +119,8 @@ def test_overrides_apply_to_all_variants() -> None:
         ('c=["a,b", "1", 1, 1.5, true, null]', Axis("c", ("a,b", '"1"', "1", "1.5", "true", "null"))),
         ("c=1.0,1.00", None),
         ("c=a=b", Axis("c", ("a=b",))),
+        ("c=a..b", Axis("c", ("a..b",))),
+        ("c=1..x,../y", Axis("c", ("1..x", "../y"))),
         ("c", None),
         ("c=", None),
         ("=1", None),
@@ -232,8 +234,12 @@ def test_only_a_variants_name_is_split(
             "e.g. --matrix vars.seed=0,1,2",
         ),
         ("c=1,2,1", "duplicate value 1 in 'c=1,2,1'", "remove one of them"),
+        ("c=1..3", "'1..3' is a range, which only --search takes",
+         "list the values: --matrix c=1,3, or: --search c=1..3"),
+        ("c=-0.5..1e-2", "'-0.5..1e-2' is a range, which only --search takes",
+         "list the values: --matrix c=-0.5,1e-2, or: --search c=-0.5..1e-2"),
     ],
-)
+)  # fmt: skip
 def test_an_invalid_axis_is_reported_with_a_hint(text: str, message: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_axis(text)

@@ -91,6 +91,38 @@ def test_unknown_names_are_errors_with_a_suggestion(
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "backup",
+            "unknown command or output 'backup', and no remote is configured",
+            "add it under 'remotes', or: git config spacy.remote.backup.url URL",
+        ),
+        ("orgin", "unknown command or output 'orgin', and no remote is configured",
+         "did you mean 'train'?"),
+        ("training/best/w.bin", "unknown command or output 'training/best/w.bin'",
+         "an output is transferred as a whole: 'training/best'"),
+        ("folder/x", "unknown command or output 'folder/x'",
+         "available: corpus/train, corpus/dev, training/best, training/last, training/plots, plots"),
+    ],
+)  # fmt: skip
+def test_without_remotes_an_unknown_name_may_be_meant_as_one(
+    tmp_path: Path, name: str, message: str, hint: str
+) -> None:
+    project = loader.parse(TEXT.encode()).project
+    with pytest.raises(InvalidInput) as raised:
+        select_outputs(project, tmp_path, (), [name], tmp_path)
+    (problem,) = raised.value.problems
+    assert (problem.message, problem.hint) == (message, hint)
+
+
+def test_only_the_first_name_may_be_meant_as_a_remote(tmp_path: Path) -> None:
+    project = loader.parse(TEXT.encode()).project
+    with pytest.raises(InvalidInput, match="unknown command or output 'zzz'\nhint: available"):
+        select_outputs(project, tmp_path, (), ["train", "zzz"], tmp_path)
+
+
 def test_the_name_of_a_command_stands_for_its_variants_too(tmp_path: Path) -> None:
     project = loader.parse(TEXT.encode()).project
     train = project.command("train")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import click
 
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
 from git_spacy.cli.remote_settings import REMOTE_SETTINGS
+
+if TYPE_CHECKING:
+    from git_spacy.project.model import Project
+    from git_spacy.storage.restore import RestoreResult
 
 EXAMPLES = (
     ("git spacy restore", "Restore the outputs of HEAD."),
@@ -56,6 +64,25 @@ def restore(context: CommandContext, names: tuple[str, ...], force: bool) -> int
             output.result_painted(output.table([row], _COLOURS, widths))
     if not results:
         output.message("no outputs are recorded for that commit")
+    if revision in (None, "HEAD") and (hint := _how_to_produce(committed.project, results)):
+        output.message(output.as_typed_here(f"hint: {hint}"))
     if error := outputs.first_failure(results):
         raise error
     return 1 if any(result.state in ("missing", "refused") for result in results) else 0
+
+
+def _how_to_produce(project: Project, results: Iterable[RestoreResult]) -> str:
+    """Return what runs the commands of the missing outputs, "" if none is missing.
+
+    The default remote does not have them either, so pull would not help.
+    """
+
+    from git_spacy.project.matrix import command_line
+
+    missing = {result.wanted.command for result in results if result.state == "missing"}
+    commands = [command for command in project.commands if command.name in missing]
+    if len(commands) > 1:
+        for workflow in project.workflows:
+            if set(workflow.steps) == missing:
+                return f"git spacy run {shlex.quote(workflow.name)}"
+    return command_line(commands)

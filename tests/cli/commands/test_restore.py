@@ -215,6 +215,26 @@ def test_outputs_that_cannot_be_restored_are_listed(root: Path, spacy: Spacy) ->
     assert done.code == 1
     assert "corpus/words.txt  skipped   already present" in done.out
     assert "model             missing   neither the local cache nor a remote has it" in done.out
+
+
+@pytest.mark.parametrize(
+    ("removed", "hint"),
+    [(("model",), "git spacy run train"), (("corpus", "model"), "git spacy run all")],
+)
+def test_the_hint_produces_missing_outputs_again(
+    root: Path, spacy: Spacy, removed: tuple[str, ...], hint: str
+) -> None:
+    git(root, "config", "spacy.restore", "false")
+    assert spacy("run", "all", cwd=root).code == 0
+    saved(root)
+    for name in removed:
+        shutil.rmtree(root / name)
+    done = spacy("restore", cwd=root)
+    assert (done.code, done.err) == (1, f"hint: {hint}\n")
+    assert spacy(*hint.split()[2:], cwd=root).code == 0
+    assert (root / "model/weights.txt").exists()
+    present = spacy("restore", cwd=root)
+    assert (present.code, present.err) == (0, "")
     assert spacy("restore", "nowhere", cwd=root).code == 2
 
 
