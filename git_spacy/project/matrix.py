@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from git_spacy.errors import InvalidInput, Refused
 from git_spacy.light_typing import Any, NamedTuple
+from git_spacy.patterns import compile_late
 from git_spacy.project import loader, variable_usage
 from git_spacy.project.model import Command, Project
 from git_spacy.project.variable_usage import VariableUsage
 from git_spacy.project.variables import full_name, parse_override
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-_RANGE = re.compile(_NUMBER + r"\.\." + _NUMBER)
+_RANGE = compile_late(_NUMBER + r"\.\." + _NUMBER)
 
 CommandSelector = Callable[[Project], Iterable[Command]]
 
