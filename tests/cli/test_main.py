@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def test_a_slip_in_an_option_or_a_command_gets_the_command_line_that_works(
         assert done.code == 2
         error, hint = done.err.splitlines()
         assert "mean" not in error
-        expected = " ".join(("git spacy", *options, meant))
+        expected = shlex.join(("git", "spacy", *options, *meant.split()))
         assert hint == f"hint: did you mean: {expected}"
         assert spacy(*options, *meant.split(), cwd=cwd).code == 0
 

@@ -99,7 +99,8 @@ def run_input(hostile: Input, top: Path, web: Scripted, *, ours: bool) -> ToolRe
     words = (hostile.words,) if isinstance(hostile.words, str) else hostile.words
     code, output = 0, ""
     for line in words:
-        code, more = world.run(*line.format(top=top).split(), **hostile.environ(world))
+        arguments = [word.format(top=top) for word in line.split()]
+        code, more = world.run(*arguments, **hostile.environ(world))
         output += more
         if code != 0:
             break
