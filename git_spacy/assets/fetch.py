@@ -193,7 +193,7 @@ class _FetchRun:
         """Decide what to do with an asset."""
 
         try:
-            if asset.url or asset.git:
+            if asset.has_source:
                 require_writable(self._context.root, asset.dest)
                 recover(self._context.root, asset.dest.normal)
             if asset.extract:

@@ -61,7 +61,7 @@ def update_checksums(
 
     wanted = select_assets(project.assets, names, extra=extra)
     if not names:
-        wanted = tuple(asset for asset in wanted if asset.url or asset.git)
+        wanted = tuple(asset for asset in wanted if asset.has_source)
     if not dry_run:
         _check_changeable(root, wanted)
     if not wanted:
@@ -91,7 +91,7 @@ def _digest(asset: Asset, algorithm: str, outcome: FetchOutcome, index: StatCach
     """Return the digest of what the source of an asset sent, or of a private asset; "" if there is
     none."""
 
-    if asset.url or asset.git:
+    if asset.has_source:
         content = outcome.contents.get(asset.dest.normal)
         return content.source_digests[algorithm] if content else ""
     existing = index.fingerprint(asset.dest.normal, algorithm)

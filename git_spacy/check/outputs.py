@@ -206,7 +206,7 @@ def _generated_paths(
                 alternative,
             )
     for asset in loaded.project.assets:
-        if asset.url or asset.git:
+        if asset.has_source:
             position = source_map.nearest_position(loaded.source_map, "assets", asset.dest.text)
             alternative = "remove its 'url' or 'git' to keep it in Git"
             yield asset.dest, f"asset '{asset.dest}', which is fetched,", position, alternative

@@ -69,7 +69,7 @@ def _asset_state(project: Project, asset: Asset, stats: StatCache) -> AssetState
         return "modified"
     if status.matches is not None:
         return "verified" if status.matches else "checksum_mismatch"
-    if status.fetched is None or not (asset.url or asset.git):
+    if status.fetched is None or not asset.has_source:
         return "unverified"
     if not status.is_unmodified:
         return "modified"

@@ -134,7 +134,7 @@ def build_stages(
     assets = [
         (number, asset)
         for number, asset in enumerate(project.assets)
-        if (asset.url or asset.git) and (not asset.extra or _is_dependency(asset, commands))
+        if asset.has_source and (not asset.extra or _is_dependency(asset, commands))
     ]
     outputs = [asset.dest for _, asset in assets]
     outputs += [path for _, command in commands for path in command.produced]

@@ -48,7 +48,7 @@ def candidates(project: Project) -> tuple[ProjectPath, ...]:
     """Return the paths of fetched assets and outputs in the project, without paths inside another
     of them and without those that are meant to be committed."""
 
-    fetched = [asset.dest for asset in project.assets if asset.url or asset.git]
+    fetched = [asset.dest for asset in project.assets if asset.has_source]
     outputs = [path for command in project.commands for path in command.outputs]
     committed = {path.normal for path in project.committed}
     unique = {path.normal: path for path in (*fetched, *outputs)}.values()

@@ -1,8 +1,9 @@
 """YAML documents as nodes with positions, and a cache of them.
 
 Importing yaml and parsing take a third of the time of a hook. A parsed document is therefore
-remembered in a file that is named after its text, within a block of `cached`. Only what reports
-uses one: what a project runs, fetches or writes is never decided by a file in `.git`.
+remembered in a file that is named after its text, within a block of `cached`. Only commands that
+report use one, and a run until it finds something to do: what a project runs, fetches or writes is
+never decided by a file in `.git`.
 Documents with a problem or a password are not remembered. Any fault of the cache only costs time.
 """
 

@@ -288,7 +288,7 @@ def producer_hint(project: Project, name: str, path: ProjectPath) -> str:
         if isinstance(producer, Command):
             if producer.name != name:
                 return f"git spacy run {producer.name}"
-        elif producer.url or producer.git:
+        elif producer.has_source:
             return f"git spacy assets {quote(producer.dest.text)}"
         else:
             return f"'{producer.dest}' is a private asset: copy it there yourself"
@@ -302,7 +302,7 @@ def paths_in_git(project: Project, commands: Iterable[Command]) -> list[ProjectP
     """
 
     elsewhere = [path for command in project.commands for path in command.outputs]
-    elsewhere += [asset.dest for asset in project.assets if asset.url or asset.git]
+    elsewhere += [asset.dest for asset in project.assets if asset.has_source]
     deps = dict.fromkeys(path for command in commands for path in command.deps)
     outputs = [path for command in commands for path in command.outputs_no_cache]
     paths = [path for path in deps if not any(map(path.touches, elsewhere))] + outputs
@@ -319,7 +319,7 @@ def checksum_hint(asset: Asset, *, edited: bool = False) -> str:
 
     dest = shlex.quote(asset.dest.text)
     accept = f"git spacy assets --update {dest}"
-    if asset.url or asset.git:
+    if asset.has_source:
         again = f"git spacy assets {'--force ' if edited else ''}{dest}"
         return f"{again}\nor, to accept what its source has now: {accept}"
     return f"copy the right file to {dest}\nor, to accept this one: {accept}"
@@ -361,7 +361,7 @@ def outside_uses(project: Project) -> list[OutsideUse]:
     uses += [
         (asset.dest, True, ())
         for asset in project.assets
-        if asset.dest.outside and (asset.url or asset.git)
+        if asset.dest.outside and asset.has_source
     ]
     names: dict[tuple[str, bool, bool], OutsideUse] = {}
     for path, is_written, by in uses:

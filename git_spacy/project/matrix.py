@@ -45,7 +45,7 @@ def parse_axis(text: str, option: str = "--matrix") -> Axis:
         raise InvalidInput(
             f"'{values}' is a range, which only --search takes",
             file=option,
-            hint=f"list the values: {option} {name}={low},{high}, or: --search {text}",
+            hint=f"list the values: {option} {name}={low},{high}\nor search: --search {text}",
         )
     whole = parse_override(values)
     parsed = whole if isinstance(whole, list) else list(map(parse_override, values.split(",")))

@@ -89,7 +89,7 @@ class NodeReader:
         else:
             hint = "begin each item with '- '"
             if isinstance(node.value, str):
-                # quotes or backslashes inside need those of JSON
+                # a quote or a line break inside needs the quotes of JSON
                 is_plain = not {"'", "\n"} & set(node.value)
                 item = f"'{node.value}'" if is_plain else json.dumps(node.value, ensure_ascii=False)
                 hint = f"write it as a list: [{item}]"

@@ -27,7 +27,8 @@ _ALMOST = compile_late(
     r"(\$?\{{1,2}\s{0,4}|\$\(?)((?:vars|variables|env)[.:]\w[\w.:-]*)(\s{0,4}[})]{0,2})"
 )
 _COMMIT_ID = compile_late(r"(?=.{7,40}$)[0-9]+e[0-9]+")
-_TABLES = ("vars", "variables", "env")
+TABLES = ("vars", "variables", "env")
+"""What a full name of a variable can begin with."""
 MAX_TEXT = 1 << 16
 
 
@@ -85,7 +86,7 @@ class Variables:
         """
 
         # substitution leaves no trace of a right reference, so that most texts end here
-        if not isinstance(filled, str) or not any(table in filled for table in _TABLES):
+        if not isinstance(filled, str) or not any(table in filled for table in TABLES):
             return {}
         slips = {}
         for match in _ALMOST.finditer(text):

@@ -16,11 +16,10 @@ from git_spacy.project.script_line import (
     line_problems,
     read_lines,
 )
-from git_spacy.project.variables import environment_names
+from git_spacy.project.variables import TABLES, environment_names
 from git_spacy.run.script import SHELL, with_shell_variables
 
 _SET_BY_SHELL = frozenset(("PWD", "OLDPWD", "PPID", "IFS", "LINENO", "OPTIND", "PS4"))
-_TABLES = ("vars", "variables", "env")
 _DOLLAR_REFERENCE = compile_late(r"\$(\w+)[.:](\w+(?:\.\w+)*)")
 
 
@@ -80,7 +79,7 @@ def _problems_in_shell(
             return
     for name in line.variables:
         if name not in environ and name not in _SET_BY_SHELL:
-            slips = _DOLLAR_REFERENCE.finditer(line.text) if name in _TABLES else ()
+            slips = _DOLLAR_REFERENCE.finditer(line.text) if name in TABLES else ()
             references = [slip for slip in slips if slip[1] == name]
             for slip in references:
                 message = f"a shell reads '{slip[0]}' as its own variable '{name}'"

@@ -1,7 +1,8 @@
 """Find out whether a run has nothing to do.
 
-Reading YAML, and the modules that start processes, write records and follow terminals, take half of
-the time of such a run. So it is judged first, by what only reports need.
+Half of the time of such a run would be spent on YAML, and on importing what starts processes,
+writes records and follows terminals. So the commands are judged first, with only what `status`
+needs.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def is_up_to_date(
 ) -> bool:
     """Return whether a run of `commands` would skip each of them, and change and warn of nothing.
 
-    If False, the run may still turn out to have nothing to do: it also is if another process is at
-    work in the project, or if something is left of a killed one. Raises InvalidInput for an invalid
-    project.lock, Refused, OSError.
+    Also returns False while another process is at work in the project, or if a killed one left
+    something behind: the run may then still turn out to have nothing to do. Raises InvalidInput for
+    an invalid project.lock, Refused, OSError.
     """
 
     entries = lock_format.read(root)
@@ -60,7 +61,7 @@ def is_up_to_date(
             if (
                 verdict.must_run
                 or verdict.entry != entries[command.name]
-                or verdict.entry.fingerprint_key not in _previous_keys(stats, command)
+                or not stats.has_run(command.name, verdict.entry.fingerprint_key)
                 or worktree_status.wrong_assets(project, command, stats)
             ):
                 return False
@@ -68,7 +69,3 @@ def is_up_to_date(
         return not warnings
     finally:
         stats.save()
-
-
-def _previous_keys(stats: StatCache, command: Command) -> list[object]:
-    return [run.fingerprint_key for run in stats.previous_runs(command.name)]

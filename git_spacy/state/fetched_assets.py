@@ -177,7 +177,7 @@ def stale_source(project: Project, asset: Asset, stats: StatCache) -> str | None
     """
 
     record = stats.fetched(asset.dest.normal)
-    if record is None or not (asset.url or asset.git) or not has_other_source(asset, record):
+    if record is None or not asset.has_source or not has_other_source(asset, record):
         return None
     if asset.checksum or not is_unmodified(project, asset, stats):
         return None
@@ -210,7 +210,7 @@ def asset_problem(project: Project, asset: Asset, stats: StatCache) -> tuple[str
     """
 
     if is_pointer(asset, stats):
-        is_private = not (asset.url or asset.git)
+        is_private = not asset.has_source
         hint = "git lfs pull" if is_private else f"git spacy assets {quote(asset.dest.text)}"
         return "is only a Git LFS pointer", hint
     if matches_checksum(project, asset, stats) is False:

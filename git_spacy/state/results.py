@@ -76,8 +76,7 @@ def refresh_entry(
     """
 
     lock_file.put(entry)
-    runs = stats.previous_runs(command.name)
-    if not any(run.fingerprint_key == entry.fingerprint_key for run in runs):
+    if not stats.has_run(command.name, entry.fingerprint_key):
         _remember(command, entry, observed, stats)
 
 

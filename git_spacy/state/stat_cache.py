@@ -297,7 +297,7 @@ class StatCache:
 
         `identity` is the `FileIdentity` of the files when they were written. Moving sets the ctime
         of `path`; if they were written before that clock tick, an edit gives them another mtime.
-        Nobody can set that back to the nanosecond within a tick without wanting to deceive.
+        Only a deliberate change could set that back to the nanosecond within the tick.
         """
 
         summary = self._summary(path)
@@ -422,6 +422,11 @@ class StatCache:
         """Return the remembered runs of `command`, the latest first."""
 
         return [PreviousRun(_tuples(key), names) for key, names in self._runs.get(command, [])]
+
+    def has_run(self, command: str, fingerprint_key: tuple[object, ...]) -> bool:
+        """Return whether a run of `command` with this result is remembered."""
+
+        return any(run.fingerprint_key == fingerprint_key for run in self.previous_runs(command))
 
     def remember_run(self, command: str, past: PreviousRun) -> None:
         """Remember a run as the latest of `command`."""

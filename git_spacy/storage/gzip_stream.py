@@ -25,8 +25,8 @@ _GZIP = 16 + zlib.MAX_WBITS  # deflate between the header and the checksum of gz
 _BLOCK = 1 << 20
 _PIECE = 1 << 16  # bytes to decompress: what is left of them is copied for each read
 _LONGEST = 0xFFFF  # bytes of a stored block
-# Bytes at the start, in the middle and at the end that are tried: the time for noise, which grows
-# faster than the sample, against records of some kilobytes that are only found if they come again.
+# Bytes at the start, in the middle and at the end that are tried. A larger sample costs more time
+# on noise; in a smaller one, records of some kilobytes do not occur twice and seem incompressible.
 _SAMPLE = 1 << 13
 _WORTHWHILE = 0.95  # size of the compressed sample, relative to the sample
 _MOST_TASKS = 4

@@ -235,9 +235,9 @@ def test_only_a_variants_name_is_split(
         ),
         ("c=1,2,1", "duplicate value 1 in 'c=1,2,1'", "remove one of them"),
         ("c=1..3", "'1..3' is a range, which only --search takes",
-         "list the values: --matrix c=1,3, or: --search c=1..3"),
+         "list the values: --matrix c=1,3\nor search: --search c=1..3"),
         ("c=-0.5..1e-2", "'-0.5..1e-2' is a range, which only --search takes",
-         "list the values: --matrix c=-0.5,1e-2, or: --search c=-0.5..1e-2"),
+         "list the values: --matrix c=-0.5,1e-2\nor search: --search c=-0.5..1e-2"),
     ],
 )  # fmt: skip
 def test_an_invalid_axis_is_reported_with_a_hint(text: str, message: str, hint: str) -> None:

@@ -126,7 +126,7 @@ def _check_name(context: CommandContext, name: str) -> None:
         names = [command.name for command in context.project.commands]
     except InvalidInput:
         return
-    if name not in names:
+    if names and name not in names:
         hint = did_you_mean(name, names) or f"available: {', '.join(names)}"
         raise InvalidInput(f"unknown command '{name}', and no run of it is recorded", hint=hint)
 
