@@ -67,7 +67,7 @@ from git_spacy.state.fetched_assets import (
 from git_spacy.state.hashing import digest_contents, files_below, fingerprint
 from git_spacy.state.stat_cache import StatCache
 
-JOBS = 24  # most wait for a server; curl --parallel opens up to 50 connections, git-lfs 8
+JOBS = 50  # most wait for a server; as uv and curl --parallel; git-lfs has 8
 
 # The first of these classes among the failures sets the exit code. What the user must decide or
 # correct comes before failures of this machine, and those before failures of a server.
@@ -146,7 +146,8 @@ def fetch(
     nested = {asset.dest.normal: paths_inside(project, asset, nested_only=True) for asset in wanted}
     context = FetchContext(
         root, settings, environ, project.environment, cancellation, cancellation.sleep,
-        SessionPool(cancellation, HttpConfig(root, environ)), nested,
+        SessionPool(cancellation, HttpConfig(root, environ)),
+        threading.Semaphore(sources.MAX_REPOSITORIES), nested,
     )  # fmt: skip
     reporter = _SerialReporter(report, cancellation)
     work = _FetchRun(context, project, index, reporter.report, force, refresh, dry_run)

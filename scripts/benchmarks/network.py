@@ -6,11 +6,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from benchmarks.contest import (
@@ -24,6 +23,7 @@ from benchmarks.contest import (
     timed,
 )
 from tests.testing.git_server import GitServer
+from tests.testing.http_server import LocalServer
 from tests.testing.projects import project
 from tests.testing.repositories import commit, git, noise, repository, serve
 
@@ -161,13 +161,5 @@ def _served(contents: dict[str, bytes] | dict[str, Path], latency: float) -> Ite
                 with content.open("rb") as stream:
                     self.connection.sendfile(stream)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with LocalServer(Handler) as server:
+        yield server.url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.testing.fetching import Fetcher
 from tests.testing.git_server import GitServer
 from tests.testing.projects import Spacy
 from tests.testing.repositories import commit, git, repository, serve
+from tests.testing.sshd import SSHD, sshd
 
 FILES: dict[str, str | bytes] = {
     "data/a.txt": "a\n",
@@ -61,6 +63,27 @@ def test_a_folder_or_a_file_can_be_fetched(fetcher: Fetcher, upstream: Upstream)
     want(fetcher, upstream.url, "data/a.txt", "deep/file.txt")
     assert fetcher.code() == 0
     assert fetcher.files()["deep/file.txt"] == b"a\n"
+
+
+@pytest.mark.skipif(not SSHD, reason="there is no sshd (Debian: openssh-server)")
+def test_an_ssh_server_is_not_asked_for_more_logins_than_it_accepts(
+    fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sshd has MaxStartups 10:30:100: of more than ten logins at once it rejects some."""
+
+    work = repository(tmp_path / "work", dict(FILES))
+    bare = tmp_path / "served" / serve(work, tmp_path / "served", "data").lstrip("/")
+    with sshd(tmp_path / "sshd", tmp_path / "key", "MaxStartups 10:100:10") as server:
+        (tmp_path / "known").write_text(server.known)
+        options = {"IdentityFile": tmp_path / "key", "UserKnownHostsFile": tmp_path / "known"}
+        words = " ".join(f"-o {name}={shlex.quote(str(path))}" for name, path in options.items())
+        monkeypatch.setenv("GIT_SSH_COMMAND", f"ssh {words}")
+        source = f"{{repo: '{server.address(bare)}', path: data/a.txt}}"
+        fetcher.write(
+            "assets:\n" + "".join(f"  - {{dest: {n}.txt, git: {source}}}\n" for n in range(20))
+        )
+        assert fetcher.code() == 0, fetcher.error
+    assert set(fetcher.files().values()) == {b"a\n"}
 
 
 def test_an_unmodified_asset_is_skipped_without_a_request(

@@ -34,8 +34,8 @@ class Sshd(NamedTuple):
 
 
 @contextmanager
-def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
-    """Run an sshd that accepts `user_key`, which is created."""
+def sshd(folder: Path, user_key: Path, *settings: str) -> Iterator[Sshd]:
+    """Run an sshd that accepts `user_key`, which is created; `settings` as in sshd_config."""
 
     assert SSHD
     (folder / "home").mkdir(parents=True)  # where SFTP sessions start
@@ -50,6 +50,7 @@ def sshd(folder: Path, user_key: Path) -> Iterator[Sshd]:
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nPasswordAuthentication no\n"
         f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp -d {folder}/home\n"
+        + "".join(f"{setting}\n" for setting in settings)
     )
     arguments = (SSHD, "-D", "-e", "-f", str(folder / "config"))
     with open(folder / "log", "wb") as log:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from shlex import quote
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ALLOW_ENVIRONMENT = "spacy.allowEnvInUrl"
 MAX_SIZE = "spacy.maxAssetSize"
+MAX_REPOSITORIES = 8  # at a time: sshd rejects more than 10 logins at once by default
 
 # scheme → module that fetches it; "" is a path
 SOURCES = {
@@ -56,7 +58,8 @@ class FetchedContent(NamedTuple):
 class FetchContext(NamedTuple):
     """What a source needs to know: the project folder, settings and environment.
 
-    `nested` has the paths in the destination of each asset that belong to other assets.
+    `nested` has the paths in the destination of each asset that belong to other assets. Each fetch
+    from a Git repository holds one of the `repository_slots`.
     """
 
     root: Path
@@ -66,6 +69,7 @@ class FetchContext(NamedTuple):
     cancellation: Cancellation
     sleep: Callable[[float], None]
     sessions: SessionPool
+    repository_slots: threading.Semaphore
     nested: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def url(self, asset: Asset) -> str:

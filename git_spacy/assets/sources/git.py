@@ -6,8 +6,8 @@ project.yml may be untrusted, so repositories on this machine need a setting of 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from git_spacy.state.hashing import digest_contents, digest_file_names, files_be
 
 _MAX_DEPTH = 8  # of submodules in submodules
 _MAX_MODULES_BYTES = 1 << 20  # of .gitmodules
+_POLL_SECONDS = 0.2  # between two checks whether the fetch was cancelled
 
 
 def refusal(asset: Asset, context: FetchContext) -> GitSpacyError | None:
@@ -56,7 +57,7 @@ def fetch(
     path = "/".join(part for part in asset.git.path.split("/") if part not in ("", "."))
     address = _address(asset, context)
     pointers: list[_Pointer] = []
-    with _open(address, asset, context, report) as tree:
+    with _slot(context), _open(address, asset, context, report) as tree:
         inner = context.nested.get(asset.dest.normal, ())
         nested = [f"{path}/{name}".lstrip("/") for name in inner]
         checkout = _Checkout(asset, context, report, pointers)
@@ -182,6 +183,18 @@ def _check_links(folder: Path, address: Address) -> None:
                     f"a link of '{address.display_url}' leads out through a submodule",
                     hint="use a repository from an author you trust",
                 )
+
+
+@contextmanager
+def _slot(context: FetchContext) -> Iterator[None]:
+    """Wait until few enough other threads fetch from repositories. Raises Cancelled."""
+
+    while not context.repository_slots.acquire(timeout=_POLL_SECONDS):
+        context.cancellation.check()
+    try:
+        yield
+    finally:
+        context.repository_slots.release()
 
 
 def _open(

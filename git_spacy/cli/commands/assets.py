@@ -42,7 +42,7 @@ SETTINGS = (
     help="Fetch unverified assets again; overwrite local edits.",
 )  # fmt: skip
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=24, show_default=True, metavar="N",
+    "-j", "--jobs", type=click.IntRange(1, 64), default=50, show_default=True, metavar="N",
     help="Fetch up to N assets at a time.",
 )  # fmt: skip
 @click.option(
