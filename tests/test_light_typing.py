@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import typing
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,73 @@ def test_a_named_tuple_is_like_that_of_typing() -> None:
         Point()  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         point.x = 3  # type: ignore[misc]
+
+
+class Origin(Point):
+    """A subclass with a method that calls that of its base class."""
+
+    @property
+    def sum(self) -> int:
+        return super().sum + 100
+
+
+def light_point() -> type[Any]:
+    class Point(NamedTuple):
+        x: int
+        y: int = 2
+        colour: Colour = "red"
+
+    return Point
+
+
+def typing_point() -> type[Any]:
+    class Point(typing.NamedTuple):
+        x: int
+        y: int = 2
+        colour: Colour = "red"
+
+    return Point
+
+
+WRONG: list[Callable[[type[Any]], object]] = [
+    lambda point: point(),
+    lambda point: point(1, 2, "red", 4),
+    lambda point: point(1, x=1),
+    lambda point: point(1, z=1),
+    lambda point: point(x=1, y=2, z=3),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("before", [lambda point: point(1, 2, "red"), lambda point: point(1)])
+def test_wrong_arguments_are_reported_as_by_typing(
+    before: Callable[[type[Any]], object], wrong: Callable[[type[Any]], object]
+) -> None:
+    messages = []
+    for create in (light_point, typing_point):
+        point = create()
+        before(point)
+        with pytest.raises(TypeError) as caught:
+            wrong(point)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_a_named_tuple_can_be_inherited_from_matched_and_changed() -> None:
+    for origin in (Origin(1, 2, "red"), Origin(1, colour="green"), Origin(x=1)):
+        assert (type(origin), origin.sum, origin.y) == (Origin, 103, 2)
+        assert isinstance(origin, Point)
+        changed = origin._replace(colour="red", x=5)
+        assert (type(changed), changed) == (Origin, (5, 2, "red"))
+        with pytest.raises((TypeError, ValueError), match="z"):
+            origin._replace(z=1)  # type: ignore[call-arg]
+    match Point(1, 7):
+        case Point(x, y, colour):
+            assert (x, y, colour) == (1, 7, "red")
+        case _:
+            pytest.fail("no match")
+    assert {Point(1): "a"}[Point(x=1)] == "a"
+    assert not hasattr(Point(1), "__dict__")
 
 
 def test_the_values_of_a_literal_are_known() -> None:

@@ -156,6 +156,11 @@ class Index:
             self._list_entries(_NO_FSMONITOR, [f":(glob){literal}**/{name}" for name in names])
         )
 
+    def prepare(self) -> None:
+        """Start the git process for `contents`, so that it gets ready meanwhile."""
+
+        self._objects.start()
+
     def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, BlobStream]]:
         """Yield (id, content) of each blob. Read each content before asking for the next."""
 
