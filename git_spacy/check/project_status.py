@@ -53,7 +53,7 @@ def project_status(
 
         checked = lock_check.check_lock(project, entries, TrackedFiles(root))
         return Status(with_upstream(project, checked.verdicts), {}, orphaned)
-    stats = StatCache.open(root)
+    stats = StatCache.open(root, fork=True)
     stats.declare(project)
     verdicts = worktree_status.judge_all(project, entries, stats, environ)
     assets = {asset.dest.text: _asset_state(project, asset, stats) for asset in project.assets}

@@ -44,7 +44,7 @@ def is_up_to_date(
         or not all((root / folder.normal).is_dir() for folder in project.directories)
     ):
         return False
-    stats = StatCache.open(root)
+    stats = StatCache.open(root, fork=True)
     stats.declare(project)
     stats.assume_no_changes()
     warnings: list[Diagnostic] = []

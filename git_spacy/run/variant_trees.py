@@ -24,7 +24,7 @@ from git_spacy.project.model import Command, Project
 from git_spacy.project.paths import ProjectPath
 from git_spacy.real_paths import leads_outside
 from git_spacy.run.workspace_archive import is_packable, versioned_files, walk
-from git_spacy.state.hashing import stat_summary
+from git_spacy.state.stat_summary import stat_summary
 from git_spacy.state.tracked_paths import TrackedPaths
 
 _NAME_LENGTH = 60

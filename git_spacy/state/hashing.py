@@ -11,23 +11,21 @@ import marshal
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from operator import attrgetter, itemgetter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
-from types import GeneratorType
 
 from git_spacy import light_hashes
 from git_spacy.errors import Refused
 from git_spacy.files import folder_beneath, open_directory, open_each
 from git_spacy.light_hashes import blake2b
-from git_spacy.light_typing import Any, NamedTuple
+from git_spacy.light_typing import NamedTuple
 from git_spacy.state.counted_files import Selection
 
 _CHUNK = 1 << 20
-_NAME = itemgetter(0)
-_STAT_FIELDS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
-_KIND = 12  # the bits of a mode below those that say what kind of file it is
-_MARSHAL = 2  # the latest format whose bytes depend on nothing but the values
+_NAME = attrgetter("name")
+MARSHAL_FORMAT = 2  # the latest format whose bytes depend on nothing but the values
 _NO_NAMES = "d41d8cd98f00b204e9800998ecf8427e"  # the md5 of no bytes
 
 
@@ -60,21 +58,6 @@ class FileStat(NamedTuple):
     inode: int
 
 
-class StatSummary(NamedTuple):
-    """A summary of all files at or below a path, made without opening any.
-
-    `signature` is a digest of their names, sizes, times and inodes; `files` their number; `size`
-    their total size in bytes; `newest` the time of the latest change (ns); `is_folder` whether the
-    path is a folder.
-    """
-
-    signature: str
-    files: int
-    size: int
-    newest: int
-    is_folder: bool
-
-
 def files_below(
     root: Path, relative: str, selection: Selection | None = None
 ) -> list[FileStat] | None:
@@ -85,119 +68,68 @@ def files_below(
     path that is neither file nor folder.
     """
 
-    batches = _batches_below(root, relative, selection)
-    if batches is None:
-        return None
-    return [
-        FileStat(prefix + name, links.get(name) or folder + name, *fields)
-        for prefix, folder, rows, links in batches
-        for name, _, *fields in rows
-    ]
-
-
-def stat_summary(
-    root: Path, relative: str, selection: Selection | None = None
-) -> StatSummary | None:
-    """Summarize the files of `files_below`; None if the path does not exist.
-
-    Raises the same errors. A run that has nothing to do spends most of its time here, so this is as
-    fast as possible.
-    """
-
-    batches = _batches_below(root, relative, selection)
-    if batches is None:
-        return None
-    hasher = blake2b(digest_size=16)
-    count = size = newest = 0
-    for prefix, _, rows, _ in batches:
-        columns = tuple(zip(*rows, strict=True))
-        _, _, sizes, mtimes, ctimes, _ = columns
-        count += len(rows)
-        size += sum(sizes)
-        newest = max(newest, max(mtimes), max(ctimes))
-        hasher.update(marshal.dumps((prefix, columns), _MARSHAL))
-    is_folder = isinstance(batches, GeneratorType)
-    return StatSummary(hasher.hexdigest(), count, size, newest, is_folder)
-
-
-class _Batch(NamedTuple):
-    """Consecutive files of one folder, at least one, in hashing order.
-
-    `prefix` and `folder` precede the names: relative to the hashed path, and in the real path.
-    `rows` has the name and the `_STAT_FIELDS` of each file; `links` the real paths of those that
-    are links, by name.
-    """
-
-    prefix: str
-    folder: str
-    rows: list[tuple[Any, ...]]
-    links: Mapping[str, str]
-
-
-def _batches_below(
-    root: Path, relative: str, selection: Selection | None
-) -> Iterator[_Batch] | None:
     try:
-        with folder_beneath(root, relative, anywhere=True) as (directory, name, real):
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        with open_path(root, relative) as (directory, name, real, status):
             if stat.S_ISREG(status.st_mode):
-                return iter([_Batch("", real, [("", *_STAT_FIELDS(status))], {})])
-            if not stat.S_ISDIR(status.st_mode):
-                raise Refused(f"'{relative}' is neither a file nor a folder", file=relative)
-            return _walk(root, open_directory(name, directory, relative), real, "", selection)
+                return [_file_stat("", real, status)]
+            descriptor = open_directory(name, directory, relative)
     except FileNotFoundError:
         return None
+    return list(_walk(root, descriptor, real, "", selection))
+
+
+@contextmanager
+def open_path(root: Path, relative: str) -> Iterator[tuple[int, str, str, os.stat_result]]:
+    """Resolve all links in `relative`, and open the folder that has the file or folder in it.
+
+    Yields the descriptor of that folder, the name in it, the real path, and the status. Raises
+    Refused for what is neither a file nor a folder, OSError.
+    """
+
+    with folder_beneath(root, relative, anywhere=True) as (directory, name, real):
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise Refused(f"'{relative}' is neither a file nor a folder", file=relative)
+        yield directory, name, real, status
+
+
+def _file_stat(name: str, path: str, status: os.stat_result) -> FileStat:
+    return FileStat(
+        name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    )
 
 
 def _walk(
-    root: Path, descriptor: int, path: str, prefix: str, selection: Selection | None
-) -> Iterator[_Batch]:
-    """Yield the files of a folder and its subfolders, with one stat and one tuple for each.
+    root: Path, descriptor: int, folder: str, prefix: str, selection: Selection | None
+) -> Iterator[FileStat]:
+    """Yield the files of a folder and its subfolders.
 
-    The folder at `path` is read through its `descriptor`, which is closed at the end, so that a
-    link put in its place later is not followed.
+    The folder is read through its `descriptor`, which is closed at the end, so that a link put in
+    its place later is not followed.
     """
 
     try:
         with os.scandir(descriptor) as scanned:
-            rows = [
-                (entry.name, *_STAT_FIELDS(entry.stat(follow_symlinks=False)))
-                for entry in scanned
-                if selection is None or selection.select(prefix + entry.name)
-            ]
-        rows.sort(key=_NAME)
-        folder = os.path.join(path, "")
-        links: dict[str, str] = {}
-        files: list[tuple[Any, ...]] = []
-        if {row[1] >> _KIND for row in rows} == {stat.S_IFREG >> _KIND}:
-            files, rows = rows, []
-        for row in rows:
-            name, mode = row[:2]
-            if stat.S_ISREG(mode):
-                files.append(row)
-            elif stat.S_ISDIR(mode):
-                if files:
-                    yield _Batch(prefix, folder, files, links)
-                    files = []
-                inner = open_directory(name, descriptor, folder + name)
-                selected = selection.select(prefix + name) if selection else True
-                yield from _walk(
-                    root,
-                    inner,
-                    folder + name,
-                    f"{prefix}{name}/",
-                    None if isinstance(selected, bool) else selected,
-                )
-            elif stat.S_ISLNK(mode) and (target := _linked_file(root, folder + name)):
-                links[name], status = target
-                files.append((name, *_STAT_FIELDS(status)))
-        if files:
-            yield _Batch(prefix, folder, files, links)
+            entries = sorted(scanned, key=_NAME)
+        for entry in entries:
+            name, path = prefix + entry.name, os.path.join(folder, entry.name)
+            selected = selection.select(name) if selection else True
+            if not selected:
+                continue
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                yield _file_stat(name, path, status)
+            elif stat.S_ISDIR(status.st_mode):
+                inner = open_directory(entry.name, descriptor, path)
+                below = None if isinstance(selected, bool) else selected
+                yield from _walk(root, inner, path, f"{name}/", below)
+            elif stat.S_ISLNK(status.st_mode) and (target := linked_file(root, path)):
+                yield _file_stat(name, *target)
     finally:
         os.close(descriptor)
 
 
-def _linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
+def linked_file(root: Path, link: str) -> tuple[str, os.stat_result] | None:
     """Return the real path and the stat of a link's target; None if that is not a file."""
 
     try:
@@ -251,7 +183,7 @@ class FileIdentity:
         self._hasher = blake2b(digest_size=16)
 
     def add(self, name: str, size: int, mtime_ns: int, inode: int) -> None:
-        self._hasher.update(marshal.dumps((name, size, mtime_ns, inode), _MARSHAL))
+        self._hasher.update(marshal.dumps((name, size, mtime_ns, inode), MARSHAL_FORMAT))
 
     def hexdigest(self) -> str:
         return self._hasher.hexdigest()

@@ -25,15 +25,14 @@ from git_spacy.state.counted_files import Selection, dependency_folders
 from git_spacy.state.hashing import (
     FileStat,
     Fingerprint,
-    StatSummary,
     checksums,
     digest_contents,
     digest_file_names,
     file_identity,
     files_below,
-    stat_summary,
 )
 from git_spacy.state.sparse import absent_entries, entries_at
+from git_spacy.state.stat_summary import StatSummary, stat_summary
 from git_spacy.state.uncounted import excludes_files, find_uncounted, rules_digest
 
 if TYPE_CHECKING:
@@ -95,9 +94,10 @@ class _Uncounted(NamedTuple):
 class StatCache:
     """The stat cache of one project, read from `file`; `save` writes it if it changed."""
 
-    def __init__(self, root: Path, file: Path) -> None:
+    def __init__(self, root: Path, file: Path, *, fork: bool = False) -> None:
         self.root = root
         self.file = file
+        self._may_fork = fork
         # changes of this process, by part and key: other processes may write the file, too
         self._changed: set[tuple[str, str]] = set()
         self.bytes_hashed = 0
@@ -118,10 +118,13 @@ class StatCache:
         self._fetched = {dest: FetchedAsset(*value) for dest, value in document["fetched"].items()}
 
     @classmethod
-    def open(cls, root: Path) -> StatCache:
-        """Open the stat cache of the project at `root`; it is empty if it cannot be read."""
+    def open(cls, root: Path, *, fork: bool = False) -> StatCache:
+        """Open the stat cache of the project at `root`; it is empty if it cannot be read.
 
-        return cls(root, state_dir(root) / "index")
+        With `fork`, large folders may be summarized by two processes; see `stat_summary`.
+        """
+
+        return cls(root, state_dir(root) / "index", fork=fork)
 
     def declare(self, project: Project) -> None:
         """Leave out what does not count in the folders that commands of `project` depend on.
@@ -188,7 +191,7 @@ class StatCache:
         return files_below(self.root, path, self._selection(path)) or []
 
     def _summary(self, path: str) -> StatSummary | None:
-        return stat_summary(self.root, path, self._selection(path))
+        return stat_summary(self.root, path, self._selection(path), fork=self._may_fork)
 
     def _selection(self, path: str) -> Selection | None:
         uncounted = self._uncounted.get(path) if path in self._folders else None

@@ -35,9 +35,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     real = stat_cache.stat_summary
 
-    def spied(root: Path, path: str, *more: object) -> object:
+    def spied(root: Path, path: str, *more: object, **options: bool) -> object:
         paths.append(path)
-        return real(root, path, *more)  # type: ignore[arg-type]
+        return real(root, path, *more, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stat_cache, "stat_summary", spied)
     return paths

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from git_spacy.errors import Refused
-from git_spacy.state.hashing import files_below, fingerprint, stat_summary
+from git_spacy.state.hashing import files_below, fingerprint
 from tests.testing.examples import examples
 from tests.testing.repositories import write
 
@@ -106,26 +106,5 @@ def test_a_link_out_of_the_project_counts_as_the_file_that_it_leads_to(tmp_path:
     (tmp_path / "p/d/deep/link").symlink_to(tmp_path / "data/file")
     (tmp_path / "p/d/deep/folder").symlink_to(tmp_path / "data")  # skipped, as in weasel
     found = fingerprint(tmp_path / "p", "d")
-    summary = stat_summary(tmp_path / "p", "d")
     assert found is not None
-    assert summary is not None
-    assert (found.digest, summary.files) == (hashlib.md5(b"as").hexdigest(), 2)
-
-
-def test_a_stat_summary_has_the_number_of_files_their_size_and_the_latest_change(
-    tmp_path: Path,
-) -> None:
-    write(tmp_path, {"d/a": "12", "d/b/c": "345", "d/z": ""})
-    for name in ("a", "b/c", "z"):
-        os.utime(tmp_path / "d" / name, ns=(10**18, 10**18))
-    future = 4 * 10**18
-    os.utime(tmp_path / "d/b/c", ns=(10**18, future))
-    found = stat_summary(tmp_path, "d")
-    assert found is not None
-    assert (found.files, found.size, found.newest) == (3, 5, future)
-    assert stat_summary(tmp_path, "gone") is None
-    before = found.signature
-    os.utime(tmp_path / "d/z", ns=(10**18, 10**18 + 1))
-    changed = stat_summary(tmp_path, "d")
-    assert changed is not None
-    assert changed.signature != before
+    assert found.digest == hashlib.md5(b"as").hexdigest()
