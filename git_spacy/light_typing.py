@@ -63,10 +63,10 @@ else:
         _make = classmethod(tuple.__new__)
 
         def _replace(self, /, **changes):
-            values = [changes.pop(*item) for item in zip(self._fields, self, strict=True)]
+            replaced = self._make(map(changes.pop, self._fields, self))
             if changes:
                 raise ValueError(f"Got unexpected field names: {list(changes)!r}")
-            return self._make(values)
+            return replaced
 
         def _asdict(self):
             return dict(zip(self._fields, self, strict=True))
