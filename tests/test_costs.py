@@ -35,7 +35,7 @@ SLOW = {
     "_hashlib", "click", "dataclasses", "difflib", "inspect", "secrets", "tempfile", "textwrap",
     "typing", "yaml",
 }  # fmt: skip
-WITHOUT_CLICK = ("run", "run all", "run all --dry", "log", "log --all", "show HEAD")
+WITHOUT_CLICK = ("run", "run all", "run all --dry", "assets", "log", "log --all", "show HEAD")
 # command → the most git processes that it may start if all is up to date and committed
 MAX_PROCESSES = {
     "--version": 0,
@@ -43,6 +43,7 @@ MAX_PROCESSES = {
     "run": 0,
     "run all": 1,
     "run all --dry": 1,
+    "assets": 3,
     "resolved": 0,
     "check": 3,
     "check --staged": 3,

@@ -19,8 +19,8 @@ _MAX_DIGITS = 9
 class Parameter(NamedTuple):
     """An argument or an option: the names and settings that click knows it by.
 
-    The settings `choices` and `minimum` stand for click's types Choice and IntRange. `light` says
-    whether it can be read without click; by default, flags can.
+    The settings `choices`, `minimum` and `maximum` stand for click's types Choice and IntRange.
+    `light` says whether it can be read without click; by default, flags can.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,13 @@ class Parameter(NamedTuple):
     @property
     def is_light(self) -> bool:
         light: bool = self.settings.get("light", bool(self.settings.get("is_flag")))
-        return light
+        return light and self.is_passed
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the function gets its value."""
+
+        return bool(self.settings.get("expose_value", True))
 
     @property
     def name(self) -> str:
@@ -60,7 +66,9 @@ class Parameter(NamedTuple):
             return text if text and not text.startswith("-") else None
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             return None
-        return int(text) if int(text) >= self.settings["minimum"] else None
+        number = int(text)
+        is_in_range = self.settings["minimum"] <= number <= self.settings.get("maximum", number)
+        return number if is_in_range else None
 
     def to_click(self) -> click.Parameter:
         import click
@@ -69,7 +77,9 @@ class Parameter(NamedTuple):
         if choices := settings.pop("choices", None):
             settings["type"] = click.Choice(choices)
         if "minimum" in settings:
-            settings["type"] = click.IntRange(settings.pop("minimum"))
+            settings["type"] = click.IntRange(
+                settings.pop("minimum"), settings.pop("maximum", None)
+            )
         kind = click.Option if self.is_option else click.Argument
         return kind(self.names, **settings)
 
@@ -104,7 +114,8 @@ class DeclaredCommand(NamedTuple):
 
         light = [parameter for parameter in self.parameters if parameter.is_light]
         options = {name: option for option in light if option.is_option for name in option.names}
-        values = {parameter.name: parameter.default for parameter in self.parameters}
+        passed = (parameter for parameter in self.parameters if parameter.is_passed)
+        values = {parameter.name: parameter.default for parameter in passed}
         arguments = []
         rest = iter(words)
         for word in rest:

@@ -25,7 +25,7 @@ from git_spacy.errors import (
 VERSION_OPTIONS = ("--version", "-V")
 
 # Commands that people wait for many times a day: they run without click if they can.
-_WITHOUT_CLICK = ("status", "check", "run", "log", "show")
+_WITHOUT_CLICK = ("status", "check", "run", "assets", "log", "show")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +106,12 @@ def _run_without_click(arguments: Sequence[str]) -> int | None:
         from git_spacy.cli import overrides
 
         context = context.with_variables(overrides.from_environment(os.environ))
-    result = command.function(context, **values)
+    try:
+        result = command.function(context, **values)
+    except Exception as error:
+        if "click" in sys.modules and isinstance(error, sys.modules["click"].UsageError):
+            return None  # click runs the command again, and says how to use it
+        raise
     return result if isinstance(result, int) else 0
 
 

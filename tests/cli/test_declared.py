@@ -48,6 +48,8 @@ def test_flags_are_read_as_click_reads_them(name: str) -> None:
         ("run", "all --address x"), ("run", "-- all"), ("run", "-"), ("run", "all  x"), ("run", "all --unknown"),
         ("log", "-n"), ("log", "-n -1"), ("log", "-n 1_0"), ("log", "--command"), ("log", "--command -x"),
         ("log", "--command --json"), ("log", "--sort x"), ("log", "--format md"), ("log", "--metric a"),
+        ("assets", "-S"), ("assets", "--sparse x"), ("assets", "--jobs 65"), ("assets", "-j 0"), ("assets", "-ef"),
+        ("assets", "--vars.a 1"), ("assets", "--jobs"), ("assets", "x --updat"),
         ("show", "HEAD main"), ("show", "--log -- x"), ("show", "-x"),
     ],
 )  # fmt: skip
@@ -62,6 +64,7 @@ def test_all_that_is_less_common_is_left_to_click(name: str, words: str) -> None
         ("run", "-j 1 --jobs 02 --force all"), ("run", "all --dry-run --detach --no-wait"),
         ("log", "-n 20"), ("log", "--max-count 20 main..HEAD"), ("log", "HEAD~3 main --all --json"),
         ("log", "--command train"), ("log", "--command all --command train -n 3 --table"),
+        ("assets", ""), ("assets", "a b --jobs 64"), ("assets", "--update a --dry-run"), ("assets", "-j 8 -F -e"),
         ("show", "HEAD"), ("show", "--log train"), ("show", "HEAD~1 --json"),
     ],
 )  # fmt: skip
@@ -76,6 +79,7 @@ def test_a_command_does_the_same_with_and_without_click(
 ) -> None:
     root = two_steps(tmp_path / "p")
     git(root, "init", "-q")
+    spacy("ignore", cwd=root)  # else the first command that fetches writes .gitignore
     git(root, "add", "-A")
     cases = [
         (["status"], {}),
@@ -90,6 +94,10 @@ def test_a_command_does_the_same_with_and_without_click(
         (["run", "none"], {}),
         (["run", "/none"], {}),
         (["run", "all", "none", "--jobs", "2"], {"GIT_SPACY_VARS": "'"}),
+        (["assets"], {}),
+        (["assets", "none"], {"GIT_SPACY_VARS": "word=other"}),
+        (["assets", "--dry-run"], {}),
+        (["assets", "--update", "--no-wait"], {}),
         (["log", "-n", "3"], {}),
         (["log", "none"], {}),
         (["show"], {}),

@@ -6,14 +6,12 @@ import os
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
-
-import click
 
 from git_spacy.cli import generated, output
-from git_spacy.cli.command_class import OverridingCommand
 from git_spacy.cli.context import CommandContext
+from git_spacy.cli.declared import command, parameter
 from git_spacy.errors import InvalidInput
+from git_spacy.light_typing import TYPE_CHECKING, Any
 
 _MOST_DESTS = 5  # in one hint
 
@@ -34,28 +32,28 @@ SETTINGS = (
 )  # fmt: skip
 
 
-@click.command(cls=OverridingCommand)
-@click.argument("names", nargs=-1, metavar="[DEST]... [PROJECT_DIR]")
-@click.option("-e", "--extra", is_flag=True, help="Also fetch assets marked 'extra'.")
-@click.option(
-    "-f", "-F", "--force", is_flag=True,
-    help="Fetch unverified assets again; overwrite local edits.",
+@command(
+    parameter("names", nargs=-1, light=True, metavar="[DEST]... [PROJECT_DIR]"),
+    parameter("-e", "--extra", is_flag=True, help="Also fetch assets marked 'extra'."),
+    parameter(
+        "-f", "-F", "--force", is_flag=True,
+        help="Fetch unverified assets again; overwrite local edits.",
+    ),
+    parameter(
+        "-j", "--jobs", minimum=1, maximum=64, default=50, show_default=True, light=True,
+        metavar="N", help="Fetch up to N assets at a time.",
+    ),
+    parameter(
+        "--update", is_flag=True, help="Fetch anew; write the checksums into project.yml."
+    ),
+    parameter("--dry-run", is_flag=True, help="With --update, only show the new checksums."),
+    parameter("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run."),
+    parameter("-S", "--sparse", is_flag=True, hidden=True, expose_value=False),  # always on
+    has_overrides=True,
 )  # fmt: skip
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=50, show_default=True, metavar="N",
-    help="Fetch up to N assets at a time.",
-)  # fmt: skip
-@click.option(
-    "--update",
-    is_flag=True,
-    help="Fetch anew; write the checksums into project.yml.",
-)
-@click.option("--dry-run", is_flag=True, help="With --update, only show the new checksums.")
-@click.option("--no-wait", is_flag=True, help="Exit with 75 instead of waiting for another run.")
-@click.option("-S", "--sparse", is_flag=True, hidden=True, expose_value=False)  # always on
-@click.pass_obj
 def assets(
     context: CommandContext,
+    /,
     names: tuple[str, ...],
     extra: bool,
     force: bool,
@@ -122,6 +120,8 @@ def _claims(
 
 def _check_update_options(context: CommandContext, update: bool) -> None:
     if not update:
+        import click
+
         raise click.UsageError("--dry-run is only for --update")
     if context.variables:
         raise InvalidInput(
