@@ -26,11 +26,24 @@ _RANGE = compile_late(_NUMBER + r"\.\." + _NUMBER)
 CommandSelector = Callable[[Project], Iterable[Command]]
 
 
+_MAX_LISTED = 12  # values of a range in a hint
+
+
 class Axis(NamedTuple):
     """A variable and its values, as typed on the command line."""
 
     variable: str
     values: tuple[str, ...]
+
+
+def _values_in_range(low: str, high: str) -> Sequence[str]:
+    """Return the integers of a short range, else both ends."""
+
+    if all(end.lstrip("-").isdigit() for end in (low, high)):
+        numbers = range(int(low), int(high) + 1)
+        if 0 < len(numbers) <= _MAX_LISTED:
+            return list(map(str, numbers))
+    return low, high
 
 
 def parse_axis(text: str, option: str = "--matrix") -> Axis:
@@ -41,11 +54,11 @@ def parse_axis(text: str, option: str = "--matrix") -> Axis:
 
     name, separator, values = text.partition("=")
     if option == "--matrix" and name and (ends := _RANGE.fullmatch(values)):
-        low, high = ends.groups()
+        listed = ",".join(_values_in_range(*ends.groups()))
         raise InvalidInput(
             f"'{values}' is a range, which only --search takes",
             file=option,
-            hint=f"list the values: {option} {name}={low},{high}\nor search: --search {text}",
+            hint=f"list the values: {option} {name}={listed}\nor search: --search {text}",
         )
     whole = parse_override(values)
     parsed = whole if isinstance(whole, list) else list(map(parse_override, values.split(",")))

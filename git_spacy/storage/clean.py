@@ -22,6 +22,7 @@ from git_spacy.project.paths import ProjectPath
 from git_spacy.real_paths import resolve_writable
 from git_spacy.state.stat_cache import StatCache
 from git_spacy.storage.cache_store import CacheStore
+from git_spacy.storage.selection import places
 
 _TRACKED, _ASSET = "tracked by Git", "an asset, or part of one"
 _MAX_NAMES = 3  # paths of one output that stay, before only their number is shown
@@ -48,23 +49,28 @@ class CleanPlan(NamedTuple):
     kept: tuple[tuple[str, str], ...]
 
 
-def plan_clean(
-    project: Project, root: Path, names: Sequence[str], stats: StatCache, cache: CacheStore
-) -> CleanPlan:
-    """Decide what to remove of the outputs that `names` refer to: commands with their variants,
-    workflows or paths of outputs; without names, of all outputs. An output that no run could
-    produce again is only removed if `names` has its path.
+class ChosenOutputs(NamedTuple):
+    """The outputs that a user chose, and those of them that were named by their own paths."""
 
-    Raises InvalidInput for an unknown name, ExternalError if git fails, OSError.
+    paths: tuple[ProjectPath, ...]
+    named: frozenset[ProjectPath] = frozenset()
+
+
+def plan_clean(
+    project: Project, root: Path, chosen: ChosenOutputs, stats: StatCache, cache: CacheStore
+) -> CleanPlan:
+    """Decide what to remove of the outputs that were chosen. One that no run could produce again is
+    only removed if it was named.
+
+    Raises ExternalError if git fails, OSError.
     """
 
     tracked = _tracked_paths(root, project)
     assets = [asset.dest for asset in project.assets]
-    named = set(map(os.path.normpath, names))
+    named = {path.normal for path in chosen.named}
     updated = {path: why for path, why in _updated(project).items() if path not in named}
     removals, kept = [], []
-    paths = chosen_outputs(project, names)
-    present = [path for path in paths if os.path.lexists(root / path.normal)]
+    present = [path for path in chosen.paths if os.path.lexists(root / path.normal)]
     inner = {path for path in present for other in present if other != path and other.holds(path)}
     for path in present:
         if path in inner:
@@ -113,23 +119,30 @@ def clean(root: Path, removals: Iterable[Removal]) -> None:
         remove_beneath(root, removal.path, removal.keep)
 
 
-def chosen_outputs(project: Project, names: Sequence[str]) -> list[ProjectPath]:
-    """Return the outputs that `names` refer to, as in `plan_clean`."""
+def choose_outputs(project: Project, root: Path, names: Sequence[str], cwd: Path) -> ChosenOutputs:
+    """Return the outputs that `names` refer to; without names, all.
+
+    A name is the path of an output, or else a command (with its variants) or a workflow, or else a
+    folder of outputs. Paths are relative to `cwd` or to the project. Raises InvalidInput for an
+    unknown name.
+    """
 
     outputs = {path.normal: path for command in project.commands for path in command.produced}
     if not names:
-        return list(outputs.values())
+        return ChosenOutputs(tuple(outputs.values()))
     chosen: dict[str, ProjectPath] = {}
+    named: list[ProjectPath] = []
     for name in names:
-        normal = os.path.normpath(name)
-        if normal in outputs:
-            chosen[normal] = outputs[normal]
-            continue
-        wanted = {command.name for command in _commands(project, name)}
-        for command in project.commands:
-            if command.name in wanted or command.variant_of in wanted:
-                chosen |= {path.normal: path for path in command.produced}
-    return list(chosen.values())
+        at_path = list(places(root, name, cwd))
+        exact = [outputs[place.normal] for place in at_path if place.normal in outputs][:1]
+        below: list[ProjectPath] = []
+        if not (project.command(name) or project.workflow(name)):
+            held = ([path for path in outputs.values() if place.holds(path)] for place in at_path)
+            below = next(filter(None, held), [])
+        found = exact or below or _outputs_of(project, name)
+        named += exact
+        chosen |= {path.normal: path for path in found}
+    return ChosenOutputs(tuple(chosen.values()), frozenset(named))
 
 
 def _updated(project: Project) -> dict[str, str]:
@@ -155,13 +168,17 @@ def _produces_anew(command: Command, path: ProjectPath) -> bool:
     return is_output and not any(dep.touches(path) for dep in command.deps)
 
 
-def _commands(project: Project, name: str) -> tuple[Command, ...]:
+def _outputs_of(project: Project, name: str) -> list[ProjectPath]:
+    """Return the outputs of a command with its variants, or of a workflow."""
+
     try:
-        return graph.expand_names(project, [name])
+        wanted = {command.name for command in graph.expand_names(project, [name])}
     except InvalidInput as error:
         problem = error.problems[0]
         message = problem.message.replace("command or workflow", "command, workflow or output")
         raise InvalidInput(message, hint=problem.hint, file=problem.file) from None
+    commands = (c for c in project.commands if wanted & {c.name, c.variant_of})
+    return [path for command in commands for path in command.produced]
 
 
 def _tracked_paths(root: Path, project: Project) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,13 +101,18 @@ def _at_path(project: Project, root: Path, name: str, cwd: Path) -> list[_Pair]:
     """Return the outputs at or below a path."""
 
     pairs = [(command, path) for command in project.commands for path in command.outputs]
-    for start in (cwd, root):
-        full = os.path.normpath(os.path.join(os.path.abspath(start), os.path.expanduser(name)))
-        normal = os.path.relpath(full, os.path.abspath(root))
-        place = ProjectPath(name, normal)
+    for place in places(root, name, cwd):
         if found := [(command, path) for command, path in pairs if place.holds(path)]:
             return found
     return []
+
+
+def places(root: Path, name: str, cwd: Path) -> Iterator[ProjectPath]:
+    """Yield the paths that `name` may stand for: relative to `cwd`, then to the project."""
+
+    for start in (cwd, root):
+        full = os.path.normpath(os.path.join(os.path.abspath(start), os.path.expanduser(name)))
+        yield ProjectPath(name, os.path.relpath(full, os.path.abspath(root)))
 
 
 def _unknown_name(

@@ -30,8 +30,9 @@ SEE_ALSO = ("git-clean(1)",)
 @click.pass_obj
 def clean(context: CommandContext, names: tuple[str, ...], dry: bool, force: bool) -> int:
     """Remove the outputs of commands, e.g. to run them from the start. NAME is a command, a
-    workflow or an output; without it, all outputs are removed. That includes the outputs of
-    variants, unless variables are given: then only those with these variables are removed.
+    workflow, an output or a folder with outputs; without it, all outputs are removed. That includes
+    the outputs of variants, unless variables are given: then only those with these variables are
+    removed.
 
     Files that Git tracks, assets, and what a link leads to outside the project stay. So does an
     output that its command also depends on, as only that command could produce it: name its path
@@ -41,16 +42,17 @@ def clean(context: CommandContext, names: tuple[str, ...], dry: bool, force: boo
 
     from git_spacy.state.run_lock import claim_paths
     from git_spacy.state.stat_cache import StatCache
-    from git_spacy.storage.clean import chosen_outputs, plan_clean
+    from git_spacy.storage.clean import choose_outputs, plan_clean
     from git_spacy.storage.clean import clean as remove
 
     context, names = context.split_project_dir(names)
     project = context.project if context.variables else context.project_with_variants()
-    claim = claim_paths(context.root, writes=chosen_outputs(project, names))
+    chosen = choose_outputs(project, context.root, names, context.cwd)
+    claim = claim_paths(context.root, writes=chosen.paths)
     with context.lock([claim]):
         stats = StatCache.open(context.root)
         stats.declare(project)
-        plan = plan_clean(project, context.root, names, stats, context.cache())
+        plan = plan_clean(project, context.root, chosen, stats, context.cache())
         _show(plan)
         if not plan.removals or dry or not (force or _is_confirmed(plan)):
             return 0

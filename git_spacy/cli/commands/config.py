@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ import click
 from git_spacy.cli import output
 from git_spacy.cli.command_class import SpacyCommand
 from git_spacy.cli.context import CommandContext
-from git_spacy.errors import sanitize
+from git_spacy.errors import InvalidInput, sanitize
 
 if TYPE_CHECKING:
     from git_spacy.git.settings import Setting, SettingValue
@@ -32,9 +33,11 @@ class SettingRow(NamedTuple):
 
 
 @click.command(cls=SpacyCommand)
+@click.argument("words", nargs=-1, metavar="")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with descriptions.")
+@click.option("--global", "is_global", is_flag=True, hidden=True)  # as git config has it
 @click.pass_obj
-def config(context: CommandContext, as_json: bool) -> None:
+def config(context: CommandContext, words: tuple[str, ...], as_json: bool, is_global: bool) -> None:
     """Show every setting of git-spacy, its value and where that comes from. Warn about unknown
     settings and invalid values.
 
@@ -44,6 +47,11 @@ def config(context: CommandContext, as_json: bool) -> None:
 
     from git_spacy.git import settings
 
+    if words or is_global:
+        words = (*(("--global",) if is_global else ()), *(words or ("spacy.NAME", "VALUE")))
+        purpose = "to read one" if len(words) == 1 else "to set one"
+        hint = f"{purpose}: {shlex.join(('git', 'config', *words))}"
+        raise InvalidInput("'git spacy config' only shows the settings", hint=hint)
     entries = settings.read_entries(context.cwd)
     table = list(setting_rows(entries))
     if as_json:

@@ -273,3 +273,36 @@ def test_what_a_command_updates_in_place_is_only_removed_by_its_own_name(
             reason = f"it is updated in place by '{command}' and cannot be produced again"
             assert f"keeping '{name}': {reason}\n" in done.err
         assert "keeping 'models': it is updated in place by 'tune'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "removed"),
+    [
+        ("corpus", "deep", ["corpus/deep"]),
+        ("corpus", ".", ["corpus/deep"]),
+        ("corpus", "../training", ["training"]),
+        ("corpus", "corpus/deep", ["corpus/deep"]),  # as from the top
+        ("corpus", "prepare", ["corpus/deep", "data"]),
+        (".", "corpus", ["corpus/deep"]),
+        (".", "./corpus/", ["corpus/deep"]),
+        (".", "data/", ["data"]),
+    ],
+)
+def test_a_path_is_relative_to_the_current_folder_or_to_the_project(
+    root: Path, spacy: Spacy, folder: str, name: str, removed: list[str]
+) -> None:
+    done = spacy("clean", "--dry-run", name, cwd=root / folder)
+    assert done.code == 0, done.err
+    assert sorted(line.split()[0] for line in done.out.splitlines()) == removed
+
+
+def test_a_folder_with_outputs_does_not_name_what_cannot_be_produced_again(
+    tmp_path: Path, spacy: Spacy
+) -> None:
+    text = "commands: [{name: c, script: [touch m/x], deps: [m/x], outputs: [m/x, m/y]}]\n"
+    root = project(tmp_path, text, {"m/x": "kept", "m/y": "removed"})
+    done = spacy("clean", "--force", "m", cwd=root)
+    assert (done.code, (root / "m/x").exists(), (root / "m/y").exists()) == (0, True, False)
+    assert "updated in place" in done.err
+    assert spacy("clean", "--force", "x", cwd=root / "m").code == 0
+    assert not (root / "m/x").exists()

@@ -78,3 +78,24 @@ def test_the_reference_lists_every_setting() -> None:
         if f"`{setting.name.replace('*', 'NAME')}`" not in text
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("spacy.jobs 3", "to set one: git config spacy.jobs 3"),
+        ("--global spacy.jobs 3", "to set one: git config --global spacy.jobs 3"),
+        ("spacy.jobs 3 --global", "to set one: git config --global spacy.jobs 3"),
+        ("spacy.jobs", "to read one: git config spacy.jobs"),
+        ("--global", "to set one: git config --global spacy.NAME VALUE"),
+    ],
+)
+def test_who_wants_to_change_a_setting_is_told_how(
+    made: Path, spacy: Spacy, typed: str, hint: str
+) -> None:
+    done = spacy("config", *typed.split(), cwd=made)
+    message = "error: 'git spacy config' only shows the settings"
+    assert (done.code, done.out, done.err) == (2, "", f"{message}\nhint: {hint}\n")
+    command = hint.partition(": ")[2]
+    if "NAME" not in command:
+        git(made, *command.split()[1:])
