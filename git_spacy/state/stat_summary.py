@@ -26,7 +26,7 @@ from git_spacy.state.hashing import MARSHAL_FORMAT, linked_file, open_path
 
 _PART_LENGTH = 512  # entries of one folder
 _PARTS_BEFORE_FORK = 4  # starting a child takes as long as the status of 500 files
-_HANDLED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # by `interrupts`, which the child must not do
+_HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # by `interrupts`, but not by the child
 _NAME = attrgetter("name")
 _STAT_FIELDS = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 _KIND = 12  # the bits of a mode below those that say what kind of file it is
@@ -53,6 +53,10 @@ class _FolderPart(NamedTuple):
     folder: str
     prefix: str
     entries: list[os.DirEntry[str]]
+
+
+# The digest of files, their number, their total size in bytes, and the latest change (ns).
+_PartSummary = tuple[bytes, int, int, int]
 
 
 def stat_summary(
@@ -83,7 +87,7 @@ def stat_summary(
     return _combine(summaries, is_folder=True)
 
 
-def _combine(summaries: list[tuple[bytes, int, int, int]], *, is_folder: bool) -> StatSummary:
+def _combine(summaries: list[_PartSummary], *, is_folder: bool) -> StatSummary:
     digests, counts, sizes, newest = zip((b"", 0, 0, 0), *summaries, strict=True)
     signature = blake2b(b"".join(digests), digest_size=16).hexdigest()
     return StatSummary(signature, sum(counts), sum(sizes), max(newest), is_folder)
@@ -118,7 +122,7 @@ def _parts(
             os.close(inner)
 
 
-def _summarize_part(root: Path, part: _FolderPart) -> tuple[bytes, int, int, int]:
+def _summarize_part(root: Path, part: _FolderPart) -> _PartSummary:
     rows = [
         (entry.name, *_STAT_FIELDS(entry.stat(follow_symlinks=False))) for entry in part.entries
     ]
@@ -137,11 +141,8 @@ def _file_row(root: Path, folder: str, row: tuple[Any, ...]) -> tuple[Any, ...] 
     return (name, *_STAT_FIELDS(target[1])) if target else None
 
 
-def _summarize(prefix: str, rows: list[tuple[Any, ...]]) -> tuple[bytes, int, int, int]:
-    """Return the digest of files, their number, total size, and latest change.
-
-    `rows` has the name and the `_STAT_FIELDS` of each.
-    """
+def _summarize(prefix: str, rows: list[tuple[Any, ...]]) -> _PartSummary:
+    """Summarize files; `rows` has the name and the `_STAT_FIELDS` of each."""
 
     if not rows:
         return b"", 0, 0, 0
@@ -160,16 +161,19 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and not _thread._count() and len(os.sched_getaffinity(0)) > 1
 
 
-def _share(root: Path, parts: Iterator[_FolderPart]) -> list[tuple[bytes, int, int, int]] | None:
+def _share(root: Path, parts: Iterator[_FolderPart]) -> list[_PartSummary] | None:
     """Summarize the parts; if there are many, every other one in a child process.
 
-    Returns None if the child did not succeed: what it met will be met again.
+    Returns None if the child cannot be started or did not succeed: what it met will be met again.
     """
 
     summaries = [_summarize_part(root, part) for part in islice(parts, _PARTS_BEFORE_FORK)]
     if len(summaries) < _PARTS_BEFORE_FORK:
         return summaries
-    child, pipe = _fork()
+    try:
+        child, pipe = _fork()
+    except OSError:  # e.g. the limit of processes
+        return None
     if not child:
         _work_as_child(root, parts, pipe)
     try:
@@ -190,7 +194,7 @@ def _share(root: Path, parts: Iterator[_FolderPart]) -> list[tuple[bytes, int, i
 
 def _summarize_every_other(
     root: Path, parts: Iterator[_FolderPart], share: int
-) -> list[tuple[bytes, int, int, int] | None]:
+) -> list[_PartSummary | None]:
     return [
         _summarize_part(root, part) if number % 2 == share else None
         for number, part in enumerate(parts)
@@ -201,6 +205,7 @@ def _fork() -> tuple[int, int]:
     """Start a child that does not handle signals.
 
     Return its process ID and the end of a pipe to read from; to the child, 0 and the other end.
+    Raises OSError.
     """
 
     reading, writing = os.pipe()
@@ -208,8 +213,12 @@ def _fork() -> tuple[int, int]:
     try:
         child = os.fork()
         if not child:
-            for name in _HANDLED_SIGNALS:
-                signal.signal(getattr(signal, name), signal.SIG_DFL)
+            for number in _HANDLED_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(writing if child else reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -186,6 +187,22 @@ def test_a_wrong_answer_of_the_child_is_not_used(
     monkeypatch.setattr(module, "_work_as_child", wrong)
     assert summary(root) == expected
     assert len(two_processes) == 1
+
+
+@pytest.mark.usefixtures("two_processes")
+@pytest.mark.parametrize("name", ["fork", "pipe"])
+def test_without_a_child_one_process_does_all_the_work(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    expected = stat_summary(root, "d")
+    opened = len(os.listdir("/proc/self/fd"))
+
+    def failing() -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, name, failing)
+    assert summary(root) == expected
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_an_interrupted_parent_ends_the_child(
