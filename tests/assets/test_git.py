@@ -7,6 +7,7 @@ import hashlib
 import os
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from weasel.util.hashing import get_checksum
@@ -76,9 +77,10 @@ def test_an_ssh_server_is_not_asked_for_more_logins_than_it_accepts(
     with sshd(tmp_path / "sshd", tmp_path / "key", "MaxStartups 10:100:10") as server:
         (tmp_path / "known").write_text(server.known)
         options = {"IdentityFile": tmp_path / "key", "UserKnownHostsFile": tmp_path / "known"}
-        words = " ".join(f"-o {name}={shlex.quote(str(path))}" for name, path in options.items())
+        quoted = (f'{name}="{path}"' for name, path in options.items())
+        words = " ".join(f"-o {shlex.quote(option)}" for option in quoted)
         monkeypatch.setenv("GIT_SSH_COMMAND", f"ssh {words}")
-        source = f"{{repo: '{server.address(bare)}', path: data/a.txt}}"
+        source = f"{{repo: '{server.address(Path(quote(str(bare))))}', path: data/a.txt}}"
         fetcher.write(
             "assets:\n" + "".join(f"  - {{dest: {n}.txt, git: {source}}}\n" for n in range(20))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,21 +151,21 @@ def needs(*programs: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def bash(root: Path, tmp_path: Path) -> Iterator[Shell]:
+def bash(root: Path) -> Iterator[Shell]:
     if not (BASH_COMPLETION / "bash_completion").is_file():
         pytest.skip("bash-completion is not installed")
-    script = tmp_path / "data/bash-completion/completions/git-spacy"
-    script.parent.mkdir(parents=True)
-    script.symlink_to(REPOSITORY / "completion/git-spacy.bash")
-    with Shell(
-        "bash", "--norc", "--noprofile", "-i", folder=root, XDG_DATA_HOME=str(tmp_path / "data")
-    ) as shell:
-        shell.types(
-            "bind 'set enable-bracketed-paste off'; bind 'set show-all-if-ambiguous on';"
-            f" . {BASH_COMPLETION}/bash_completion; echo rea''dy\n",
-            "ready\r\n",
-        )
-        yield shell
+    # without a space in its path, at which bash-completion splits it
+    with tempfile.TemporaryDirectory(dir="/tmp") as data:
+        script = Path(data, "bash-completion/completions/git-spacy")
+        script.parent.mkdir(parents=True)
+        script.symlink_to(REPOSITORY / "completion/git-spacy.bash")
+        with Shell("bash", "--norc", "--noprofile", "-i", folder=root, XDG_DATA_HOME=data) as shell:
+            shell.types(
+                "bind 'set enable-bracketed-paste off'; bind 'set show-all-if-ambiguous on';"
+                f" . {BASH_COMPLETION}/bash_completion; echo rea''dy\n",
+                "ready\r\n",
+            )
+            yield shell
 
 
 TYPED = [
@@ -202,8 +203,8 @@ def test_zsh_completes_git_spacy_with_and_without_a_dash(root: Path, tmp_path: P
     (functions / "_git-spacy").symlink_to(REPOSITORY / "completion/git-spacy.zsh")
     with Shell("zsh", "-f", "-i", folder=root, ZDOTDIR=str(tmp_path)) as shell:
         shell.types(
-            f"unsetopt zle_bracketed_paste; fpath=({functions} $fpath); autoload -Uz compinit;"
-            f" compinit -u -d {tmp_path}/dump; echo rea''dy\n",
+            f"unsetopt zle_bracketed_paste; fpath=('{functions}' $fpath); autoload -Uz compinit;"
+            f" compinit -u -d '{tmp_path}/dump'; echo rea''dy\n",
             "ready\r\n",
         )
         shell.types("git spacy r\t", "resolved", "restore", "skip what is up to date")

@@ -174,7 +174,7 @@ def test_every_command_works_or_says_what_to_do(
     for command in COMMANDS:
         if name == "owned_by_another_user" and command.startswith(("clone", "init --new")):
             continue  # Git would then reject the repository that was just created.
-        done = spacy(*layout.options, *command.format(tmp_path).split())
+        done = spacy(*layout.options, *[word.format(tmp_path) for word in command.split()])
         message = refused.get(command)
         is_expected = message in done.err and done.code in (2, 3) if message else done.code == 0
         if not is_expected:

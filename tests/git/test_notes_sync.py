@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_all_that_ssh_and_the_server_said_is_reported_but_secrets(
 
     clone = team.clones[0]
     write(tmp_path, {"ssh*": "#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n"})
-    git(clone, "config", "core.sshCommand", str(tmp_path / "ssh"))
+    git(clone, "config", "core.sshCommand", shlex.quote(str(tmp_path / "ssh")))
     git(clone, "remote", "set-url", "origin", "ssh://somewhere.invalid/x.git")
     team.note(0, "ours")
     for action in (team.push, team.pull):

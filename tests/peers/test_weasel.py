@@ -88,11 +88,11 @@ def test_weasel_ignores_extract_and_leaves_an_extracted_folder(
 OUTSIDE = """
 commands:
   - name: read
-    script: ["cp {data}/in.txt a.txt"]
+    script: ["cp '{data}/in.txt' a.txt"]
     deps: ["{data}/in.txt", ../data/folder, linked/in.txt, linked]
     outputs: [a.txt]
   - name: link
-    script: ["ln -s {data} out", "cp a.txt b.txt"]
+    script: ["ln -s '{data}' out", "cp a.txt b.txt"]
     deps: [a.txt]
     outputs: [out, b.txt]
 workflows: {{all: [read, link]}}

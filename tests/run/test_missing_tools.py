@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_a_python_that_cannot_be_queried_reports_its_own_error(
     broken = tmp_path / "python"
     broken.write_text(f"#!{sys.executable}\nraise SystemExit(9)\n")
     broken.chmod(0o755)
-    assert run_lines(spacy, tmp_path, f"{broken} -m {MISSING_MODULE}").code == 9
+    assert run_lines(spacy, tmp_path, f"{shlex.quote(str(broken))} -m {MISSING_MODULE}").code == 9
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ assets:
     url: in.txt
 commands:
   - name: read
-    script: ["cp {data}/in.txt a.txt"]
+    script: ["cp '{data}/in.txt' a.txt"]
     deps: [{data}/in.txt, {data}/folder, ../data/in.txt, linked/in.txt, linked, ~/home.txt]
     outputs: [a.txt]
   - name: write
-    script: ["cp a.txt {scratch}/b.txt"]
+    script: ["cp a.txt '{scratch}/b.txt'"]
     deps: [a.txt]
     outputs: [{scratch}/b.txt]
   - name: train
@@ -134,7 +134,7 @@ def test_an_output_outside_needs_permission_before_anything_runs(
         " nothing may be written",
     ]
     assert {line for line in run.splitlines() if "hint:" in line} == {
-        f"hint: git config --add spacy.allowOutside {scratch}"
+        f"hint: git config --add spacy.allowOutside {shlex.quote(str(scratch))}"
     }
     type_hint(run, outside)
     assert spacy("run", "all", cwd=outside).code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_spacy_version_that_is_not_met_is_reported_once_per_run(
     assert done.code == 0
     assert warnings(done.err) == [
         "warning: spacy 3.7.5 is installed, but project.yml has 'spacy_version: >=9'",
-        f"hint: {active} -m pip install 'spacy>=9'",
+        f"hint: {shlex.quote(active)} -m pip install 'spacy>=9'",
     ]
     assert spacy("run", "-D", "all", cwd=root).err.count("warning:") == 0
 
@@ -95,7 +96,7 @@ other @ https://example.com/x.zip
     assert warnings(spacy("-C", root, "run", "two").err) == [
         "warning: requirements.txt is not met: my.pkg 1.0 is installed, ==2.* is required;"
         " wasabi is not installed; old 1.2 is installed, <1 is required",
-        f"hint: {active} -m pip install -r p/requirements.txt",
+        f"hint: {shlex.quote(active)} -m pip install -r p/requirements.txt",
     ]
 
 
@@ -122,7 +123,7 @@ def test_an_environment_without_pip_gets_the_hint_of_uv(
     root = made(tmp_path, "wasabi\n")
     monkeypatch.chdir(root)
     assert warnings(spacy("run", "two").err)[-1] == (
-        f"hint: uv pip install --python {folder}/bin/python -r requirements.txt"
+        f"hint: uv pip install --python {shlex.quote(str(folder / 'bin/python'))} -r requirements.txt"
     )
 
 

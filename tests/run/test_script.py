@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_what_is_shown_names_the_interpreter_that_the_users_shell_would_not_find
     python.symlink_to(sys.executable)
     found = {"PATH": str(python.parent)}
     for line, environ, shown in (
-        ("python x.py 'a b'", {}, f"{python} x.py 'a b'"),
+        ("python x.py 'a b'", {}, f"{shlex.quote(str(python))} x.py 'a b'"),
         ("python x.py 'a b'", found, "python x.py 'a b'"),
         ("pip list", found, "python -m pip list"),
         ("spacy train", found, "spacy train"),

@@ -6,6 +6,7 @@ import getpass
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,12 +45,15 @@ def sshd(folder: Path, user_key: Path, *settings: str) -> Iterator[Sshd]:
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key), check=True)
     shutil.copy(f"{user_key}.pub", folder / "authorized")
     port = free_port()
+    # a folder that links to `folder`: internal-sftp splits its arguments at spaces
+    plain = Path(tempfile.mkdtemp(prefix="sshd-", dir="/tmp"))
+    (plain / "home").symlink_to(folder / "home")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd requires it
     (folder / "config").write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\n"
-        f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nPasswordAuthentication no\n"
-        f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp -d {folder}/home\n"
+        f'ListenAddress 127.0.0.1:{port}\nHostKey "{folder}/host"\nPidFile none\n'
+        f'AuthorizedKeysFile "{folder}/authorized"\nStrictModes no\nPasswordAuthentication no\n'
+        f"PermitRootLogin yes\nUsePAM no\nSubsystem sftp internal-sftp -d {plain / 'home'}\n"
         + "".join(f"{setting}\n" for setting in settings)
     )
     arguments = (SSHD, "-D", "-e", "-f", str(folder / "config"))
@@ -61,3 +65,4 @@ def sshd(folder: Path, user_key: Path, *settings: str) -> Iterator[Sshd]:
     finally:
         process.kill()
         process.wait()
+        shutil.rmtree(plain)

@@ -6,6 +6,7 @@ Threat `embedded-repositories`, for every command.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -164,8 +165,8 @@ def test_log_of_a_bare_repository_works_with_git_dir(
     done = as_process("log", cwd=bare)
     assert done.code == 3
     hint = done.err.rpartition("hint: ")[2].split(": ")[-1].strip()
-    assert hint == f"git --git-dir={bare} spacy log"
-    assert "prepare" in git(tmp_path, *hint.split()[1:])
+    assert hint == f"git --git-dir={shlex.quote(str(bare))} spacy log"
+    assert "prepare" in git(tmp_path, *shlex.split(hint)[1:])
     assert "prepare" in git(bare, "--git-dir=.", "spacy", "log")
 
 

@@ -157,9 +157,7 @@ def test_outputs_outside_are_removed_where_the_user_allowed_to_write(
     tmp_path: Path, spacy: Spacy
 ) -> None:
     out = tmp_path / "scratch/out"
-    text = (
-        f"commands: [{{name: a, script: ['mkdir {out}', 'touch {out}/x'], outputs: ['{out}']}}]\n"
-    )
+    text = f"commands: [{{name: a, script: [\"mkdir '{out}'\", \"touch '{out}/x'\"], outputs: ['{out}']}}]\n"
     root = project(repository(tmp_path / "p"), text)
     git(root, "config", "spacy.allowOutside", str(tmp_path / "scratch"))
     out.parent.mkdir()

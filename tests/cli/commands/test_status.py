@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 from pathlib import Path
 
@@ -347,7 +348,7 @@ def test_a_remote_is_compared_only_when_asked_for(tmp_path: Path, spacy: Spacy) 
     assert f"In the remote {root}/../shared" in out
     assert out[-1] == "Next: git spacy push"
     out = spacy("status", remote, cwd=clone).out.splitlines()
-    assert out[-1] == f"Next: git spacy pull {tmp_path}/shared"
+    assert out[-1] == f"Next: git spacy pull {shlex.quote(str(tmp_path / 'shared'))}"
     assert snapshot(clone) == before
     assert snapshot(tmp_path / "shared") == objects
     assert spacy("push", cwd=root).code == 0
