@@ -239,7 +239,7 @@ def wait_until(is_over: Callable[[], bool], seconds: float) -> bool:
     """
 
     deadline = time.monotonic() + seconds
-    pause = _POLL_SECONDS / 128  # most processes end at once
+    pause = _POLL_SECONDS / 32  # most processes end at once
     while not is_over():
         if is_urgent() or time.monotonic() >= deadline:
             return False

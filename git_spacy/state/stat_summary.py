@@ -181,7 +181,7 @@ def _share(root: Path, parts: Iterator[_FolderPart]) -> list[_PartSummary] | Non
             ours = _summarize_every_other(root, parts, 0)
             data = stream.read()
     finally:
-        os.kill(child, signal.SIGKILL)  # if it still lives, nobody needs its work
+        os.kill(child, signal.SIGKILL)  # nobody needs its work if it is still running
         os.waitpid(child, 0)
     try:
         theirs = marshal.loads(data)

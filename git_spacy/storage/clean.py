@@ -169,7 +169,10 @@ def _produces_anew(command: Command, path: ProjectPath) -> bool:
 
 
 def _outputs_of(project: Project, name: str) -> list[ProjectPath]:
-    """Return the outputs of a command with its variants, or of a workflow."""
+    """Return the outputs of a command with its variants, or of a workflow.
+
+    Raises InvalidInput for any other name.
+    """
 
     try:
         wanted = {command.name for command in graph.expand_names(project, [name])}
